@@ -1,0 +1,1 @@
+typedef int lmw_empty_backend_backend_c;

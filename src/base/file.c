@@ -1,0 +1,1 @@
+typedef int lmw_empty_base_file_c;

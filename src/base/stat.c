@@ -1,0 +1,1 @@
+typedef int lmw_empty_base_stat_c;

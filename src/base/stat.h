@@ -1,0 +1,14 @@
+/* Small statistics over double arrays. n = 0 gives NaN. */
+#ifndef LMW_BASE_STAT_H
+#define LMW_BASE_STAT_H
+
+#include <stddef.h>
+
+double lmw_mean(const double *x, size_t n);
+double lmw_sd(const double *x, size_t n); /* sample (n - 1) */
+/* Quantile p in [0, 1] by linear interpolation (Hyndman and Fan type 7); sorts x in place. */
+double lmw_quantile(double *x, size_t n, double p);
+/* Wilson score interval of a proportion k/n at z standard errors (1.96 for 95 %). */
+void lmw_wilson(double k, double n, double z, double *lower, double *upper);
+
+#endif

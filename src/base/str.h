@@ -1,0 +1,47 @@
+/* Strings with a length (a view: owns nothing, need not end in NUL) and a growing byte buffer. */
+#ifndef LMW_BASE_STR_H
+#define LMW_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct {
+    const char *ptr;
+    size_t len;
+} lmw_str;
+
+#define LMW_STR(literal) ((lmw_str){(literal), sizeof(literal) - 1})
+/* For printf's "%.*s". */
+#define LMW_FMT(s) (int)(s).len, (s).ptr
+
+static inline lmw_str lmw_str_from(const char *c)
+{
+    return (lmw_str){c, c ? strlen(c) : 0};
+}
+static inline bool lmw_str_eq(lmw_str a, lmw_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+static inline bool lmw_str_is(lmw_str a, const char *b)
+{
+    return lmw_str_eq(a, lmw_str_from(b));
+}
+bool lmw_str_starts(lmw_str s, const char *prefix);
+lmw_str lmw_str_trim(lmw_str s); /* ASCII white space on both ends */
+uint64_t lmw_str_hash(lmw_str s); /* FNV-1a, 64 bits: stable across machines and versions */
+
+/* A growing buffer, always NUL-terminated when ptr is set. When memory runs out
+ * `failed` is set, further writes do nothing, and the caller checks once at the end. */
+struct lmw_buf {
+    char *ptr;
+    size_t len, cap;
+    bool failed;
+};
+void lmw_buf_put(struct lmw_buf *b, const void *bytes, size_t n);
+void lmw_buf_str(struct lmw_buf *b, const char *c);
+__attribute__((format(printf, 2, 3))) void lmw_buf_printf(struct lmw_buf *b, const char *fmt, ...);
+void lmw_buf_free(struct lmw_buf *b); /* leaves a zeroed buffer, ready for use */
+
+#endif

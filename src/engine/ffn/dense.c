@@ -1,0 +1,1 @@
+typedef int lmw_empty_engine_ffn_dense_c;

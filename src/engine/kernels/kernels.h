@@ -1,0 +1,74 @@
+/* The kernels' contracts and their table. Levels: ref (the specification), then avx2, ...
+ *
+ * The table is a value owned by the engine. lmw_kernels_init() starts from ref and lets each level the
+ * CPU and the mask allow overwrite what it improves (levels.c is the one list; tests walk it too).
+ *
+ * Contracts, for every level:
+ *  - no alignment is assumed, nothing is read or written outside the operands;
+ *  - n is a multiple of the format's block (any n for f32, f16, bf16);
+ *  - outputs do not overlap inputs unless a line says so;
+ *  - a result does not depend on n_x, n_row, or the thread split: prefill and decode of the same
+ *    token give the same bits;
+ *  - integer dot products are exact; floats satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|
+ *    with nb the number of float additions in a row's longest chain: stated per kernel, checked against f64.
+ *  - contraction is off; FMA only where written. */
+#ifndef LMW_ENGINE_KERNELS_KERNELS_H
+#define LMW_ENGINE_KERNELS_KERNELS_H
+
+#include "engine/gguf.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How activations are handed to a matrix product. */
+enum lmw_act {
+    LMW_ACT_F32,
+    LMW_ACT_Q8_0, /* struct lmw_block_q8_0 per 32 (with Q8_0 weights) */
+    LMW_ACT_Q8_K, /* struct lmw_block_q8_k per 256 (with K-quants) */
+};
+
+/* y[j * ldy + i] = sum_k w[i][k] * x[j][k], i < n_row, j < n_x, k < n.
+ * w: n_row rows of w_stride bytes in the weight format; x: n_x rows of x_stride bytes in the
+ * activation format. */
+typedef void lmw_mul_fn(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, const void *x,
+                        size_t x_stride, float *y, size_t ldy);
+
+struct lmw_mul {
+    enum lmw_act act;
+    lmw_mul_fn *fn; /* NULL: this build cannot multiply by that format */
+};
+
+struct lmw_kernels {
+    const char *level; /* the highest level that filled anything: "ref", "avx2" */
+    struct lmw_mul mul[31]; /* by enum lmw_type */
+
+    /* Activations: f32 -> the format, values in [-127, 127]; n a multiple of 32 or 256. */
+    void (*quantize_q8_0)(const float *x, void *y, int64_t n);
+    void (*quantize_q8_k)(const float *x, void *y, int64_t n);
+
+    /* y = x / sqrt(mean(x^2) + eps) * w; y may be x. */
+    void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
+    /* x[i] = exp(x[i] - max) / sum; n >= 1. */
+    void (*softmax)(float *x, int64_t n);
+    /* y = silu(gate) * up; y may be gate. */
+    void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
+    void (*add)(float *y, const float *x, int64_t n); /* y += x */
+    /* Attention over a cache in f16: dot(q, k) with f32 sums, and out += a * v. */
+    float (*dot_f16)(const float *q, const uint16_t *k, int64_t n);
+    void (*axpy_f16)(float *y, float a, const uint16_t *v, int64_t n);
+    float (*dot_f32)(const float *q, const float *k, int64_t n);
+    void (*axpy_f32)(float *y, float a, const float *v, int64_t n);
+    void (*to_f16)(uint16_t *y, const float *x, int64_t n); /* round to nearest even */
+};
+
+struct lmw_level {
+    const char *name;
+    uint32_t cpu_flags; /* all must be there */
+    void (*fill)(struct lmw_kernels *k);
+};
+extern const struct lmw_level lmw_levels[]; /* ref first; ends with a NULL name */
+
+/* flags: lmw_cpu_flags() & mask. */
+void lmw_kernels_init(struct lmw_kernels *k, uint32_t flags);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int lmw_empty_engine_mixers_attention_c;

@@ -1,0 +1,1 @@
+typedef int lmw_empty_engine_session_c;

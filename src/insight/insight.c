@@ -1,0 +1,1 @@
+typedef int lmw_empty_insight_insight_c;

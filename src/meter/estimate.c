@@ -1,0 +1,1 @@
+typedef int lmw_empty_meter_estimate_c;

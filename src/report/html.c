@@ -1,0 +1,1 @@
+typedef int lmw_empty_report_html_c;

@@ -1,0 +1,1 @@
+typedef int lmw_empty_report_table_c;

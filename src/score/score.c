@@ -1,0 +1,1 @@
+typedef int lmw_empty_score_score_c;

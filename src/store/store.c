@@ -1,0 +1,1 @@
+typedef int lmw_empty_store_store_c;

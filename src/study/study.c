@@ -1,0 +1,1 @@
+typedef int lmw_empty_study_study_c;

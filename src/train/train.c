@@ -1,0 +1,1 @@
+typedef int lmw_empty_train_train_c;

@@ -1,0 +1,1 @@
+typedef int lmw_empty_workload_shop_c;
