@@ -34,6 +34,7 @@ __attribute__((format(printf, 3, 4))) int lmw_fail(struct lmw_err *err, int code
 /* Prepends "context: " and returns err->code (LMW_EARG if err is NULL). */
 __attribute__((format(printf, 2, 3))) int lmw_wrap(struct lmw_err *err, const char *fmt, ...);
 /* lmw_fail with LMW_EIO and ": strerror(errno)" appended. */
-__attribute__((format(printf, 2, 3))) int lmw_fail_errno(struct lmw_err *err, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) int lmw_fail_errno(struct lmw_err *err, const char *fmt,
+                                                         ...);
 
 #endif

@@ -1,1 +1,96 @@
-typedef int lmw_empty_base_str_c;
+/* Strings and the growing buffer. See str.h. */
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool lmw_str_starts(lmw_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return s.len >= n && memcmp(s.ptr, prefix, n) == 0;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+lmw_str lmw_str_trim(lmw_str s)
+{
+    while (s.len && is_space(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len && is_space(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+uint64_t lmw_str_hash(lmw_str s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (uint8_t)s.ptr[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* Room for n more bytes and the NUL. */
+static bool reserve(struct lmw_buf *b, size_t n)
+{
+    if (b->failed)
+        return false;
+    if (b->ptr && n < b->cap - b->len)
+        return true;
+    size_t cap = b->cap ? b->cap : 64;
+    while (cap - b->len <= n) {
+        if (cap > SIZE_MAX / 2) {
+            b->failed = true;
+            return false;
+        }
+        cap *= 2;
+    }
+    char *p = realloc(b->ptr, cap);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    b->ptr = p;
+    b->cap = cap;
+    return true;
+}
+
+void lmw_buf_put(struct lmw_buf *b, const void *bytes, size_t n)
+{
+    if (!reserve(b, n))
+        return;
+    if (n)
+        memcpy(b->ptr + b->len, bytes, n);
+    b->len += n;
+    b->ptr[b->len] = 0;
+}
+
+void lmw_buf_str(struct lmw_buf *b, const char *c)
+{
+    lmw_buf_put(b, c, strlen(c));
+}
+
+void lmw_buf_printf(struct lmw_buf *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && reserve(b, (size_t)n)) {
+        vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+}
+
+void lmw_buf_free(struct lmw_buf *b)
+{
+    free(b->ptr);
+    *b = (struct lmw_buf){0};
+}

@@ -13,33 +13,48 @@ typedef int lmw_cmd_fn(int argc, char **argv); /* argv[0] is the command's name 
 lmw_cmd_fn cmd_inspect, cmd_generate, cmd_bench, cmd_quantize, cmd_perplexity, cmd_train,
     cmd_workload, cmd_meters, cmd_measure, cmd_report;
 
-/* Options: a table per command. `--name VALUE`, `--name=VALUE`, `-x VALUE`; flags take no value; `--`
- * ends options. Positional arguments are left, in order, in the array given. */
-enum opt_kind { OPT_FLAG, OPT_STR, OPT_INT, OPT_REAL };
-struct opt {
-    const char *name; /* "model": --model */
-    char letter;      /* 'm': -m; 0 for none */
-    enum opt_kind kind;
-    void *value;      /* bool *, const char **, int64_t *, double * */
-    const char *arg;  /* what the help calls its value: "FILE" */
-    const char *help; /* one line */
+/* Options: a table per command, ended by a NULL name. `--name VALUE`, `--name=VALUE`, `-x VALUE`; flags
+ * take no value; `--` ends options. */
+enum opt_kind {
+    OPT_FLAG, /* bool * */
+    OPT_STR,  /* const char **; given again, the last counts */
+    OPT_LIST, /* struct strs *; each time adds one */
+    OPT_INT,  /* int64_t * */
+    OPT_REAL, /* double * */
 };
-/* usage: "lmwatt measure -m FILE... -w FILE"; example: a whole command line. Returns the number of positional
- * arguments, or -1 after printing what is wrong (exit 2), or -2 after printing --help (exit 0). An OPT_STR
- * given several times keeps the last, unless `value` points to a struct strs (OPT_STRS). */
-int opts_parse(const struct opt *opts, const char *usage, const char *example, int argc, char **argv,
-               const char **pos, int max_pos);
+struct opt {
+    const char *name; /* "model" for --model */
+    char letter;      /* 'm' for -m; 0 for none */
+    enum opt_kind kind;
+    void *value;
+    const char *arg;  /* what the help calls its value: "FILE" */
+    const char *help; /* one line, with the default */
+};
+enum { STRS_MAX = 256 };
+struct strs {
+    const char *v[STRS_MAX];
+    int n;
+};
+struct command_help {
+    const char *usage;   /* "lmwatt quantize IN OUT TYPE" */
+    const char *what;    /* one or two sentences */
+    const char *example; /* a whole command line */
+};
+/* Fills the values and collects positional arguments (pos may be NULL: none allowed). Returns -1 to go on, else
+ * the exit status: 0 after --help, 2 after saying what is wrong. */
+int opts_parse(const struct opt *opts, const struct command_help *help, int argc, char **argv,
+               struct strs *pos);
 
 /* "lmwatt: MESSAGE" on stderr; returns 1, the exit status. */
 int cli_fail(const struct lmw_err *err);
-/* Same with a format, and exit status 2 plus a pointer to --help. */
-__attribute__((format(printf, 2, 3))) int cli_usage(const char *cmd, const char *fmt, ...);
+/* The same with a format and a pointer to --help; returns 2. */
+__attribute__((format(printf, 2, 3))) int cli_usage(const char *command, const char *fmt, ...);
 
-/* The CPU mask from LMW_CPU (all levels when unset). */
+/* The kernel levels allowed by LMW_CPU (all when unset). */
 int cli_cpu_mask(uint32_t *mask, struct lmw_err *err);
 
-/* A progress line on stderr: rewritten in place on a terminal (at most 10 times a second), else one line a minute
- * and the last. printf-like; cli_progress_end finishes it with a newline. */
+/* A progress line on stderr: rewritten in place on a terminal (at most 10 times a second), elsewhere a
+ * line a minute. cli_progress_end shows the last state and ends the line. */
 __attribute__((format(printf, 1, 2))) void cli_progress(const char *fmt, ...);
 void cli_progress_end(void);
 

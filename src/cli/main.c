@@ -1,0 +1,52 @@
+/* lmwatt: a table of commands. Each answers --help with its options and an example. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    lmw_cmd_fn *run;
+    const char *help;
+} commands[] = {
+    {"measure", cmd_measure, "run a workload over models: answers, seconds, joules -> records"},
+    {"report", cmd_report, "tables and report.html from recorded runs"},
+    {"generate", cmd_generate, "one answer from a model, streamed"},
+    {"bench", cmd_bench, "prefill and decode speed of a model"},
+    {"perplexity", cmd_perplexity, "perplexity of a text under a model"},
+    {"quantize", cmd_quantize, "write a model in another tensor format"},
+    {"inspect", cmd_inspect, "what is in a GGUF file"},
+    {"meters", cmd_meters, "every power source of this machine, and why it is absent"},
+    {"train", cmd_train, "train a small model from scratch"},
+    {"workload", cmd_workload, "generate or check workload files"},
+};
+
+static int usage(FILE *f)
+{
+    fputs("lmwatt runs local language models and measures what their answers cost.\n\n"
+          "usage: lmwatt COMMAND [OPTIONS]\n\n",
+          f);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].help);
+    fputs("\n`lmwatt COMMAND --help` says more; `lmwatt --version` which build this is.\n", f);
+    return f == stderr ? 2 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return usage(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return usage(stdout);
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("lmwatt " LMW_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "lmwatt: no command '%s'\n\n", argv[1]);
+    return usage(stderr);
+}

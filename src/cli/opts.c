@@ -1,0 +1,180 @@
+/* Options, errors and the progress line, the same for every command. See cli.h. */
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_fail(const struct lmw_err *err)
+{
+    cli_progress_end();
+    fprintf(stderr, "lmwatt: %s\n", err->msg);
+    return 1;
+}
+
+int cli_usage(const char *command, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("lmwatt: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\nTry 'lmwatt %s --help'.\n", command);
+    return 2;
+}
+
+int cli_cpu_mask(uint32_t *mask, struct lmw_err *err)
+{
+    if (lmw_cpu_mask(getenv("LMW_CPU"), mask, err) < 0)
+        return lmw_wrap(err, "LMW_CPU");
+    return LMW_OK;
+}
+
+static int print_help(const struct opt *opts, const struct command_help *help)
+{
+    printf("usage: %s\n\n%s\n", help->usage, help->what);
+    if (opts->name)
+        puts("");
+    for (const struct opt *o = opts; o->name; o++) {
+        char left[64];
+        char letter[8] = "    ";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
+                 o->arg ? o->arg : "");
+        printf("  %-28s %s\n", left, o->help);
+    }
+    printf("\nexample:\n  %s\n", help->example);
+    return 0;
+}
+
+static const struct opt *find_opt(const struct opt *opts, const char *arg,
+                                  const char **inline_value)
+{
+    *inline_value = NULL;
+    for (const struct opt *o = opts; o->name; o++) {
+        size_t n = strlen(o->name);
+        if (arg[1] != '-') {
+            if (o->letter == arg[1] && !arg[2])
+                return o;
+        } else if (strncmp(arg + 2, o->name, n) == 0 && (!arg[2 + n] || arg[2 + n] == '=')) {
+            *inline_value = arg[2 + n] ? arg + 3 + n : NULL;
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static int set_number(const struct opt *o, const char *text)
+{
+    char *end;
+    errno = 0;
+    if (o->kind == OPT_INT)
+        *(int64_t *)o->value = strtoll(text, &end, 10);
+    else
+        *(double *)o->value = strtod(text, &end);
+    return end != text && !*end && !errno;
+}
+
+static int set_value(const struct opt *o, const char *text, const char *command)
+{
+    struct strs *list = o->value;
+    switch (o->kind) {
+    case OPT_FLAG: *(bool *)o->value = true; break;
+    case OPT_STR: *(const char **)o->value = text; break;
+    case OPT_LIST:
+        if (list->n == STRS_MAX)
+            return cli_usage(command, "--%s was given more than %d times", o->name, STRS_MAX);
+        list->v[list->n++] = text;
+        break;
+    case OPT_INT:
+    case OPT_REAL:
+        if (!set_number(o, text))
+            return cli_usage(command, "--%s takes a number, not '%s'", o->name, text);
+        break;
+    }
+    return -1;
+}
+
+static bool is_option(const char *arg)
+{
+    return arg[0] == '-' && arg[1];
+}
+
+int opts_parse(const struct opt *opts, const struct command_help *help, int argc, char **argv,
+               struct strs *pos)
+{
+    bool only_pos = false;
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i], *value;
+        if (!only_pos && strcmp(arg, "--") == 0) {
+            only_pos = true;
+        } else if (!only_pos && is_option(arg)) {
+            if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
+                return print_help(opts, help);
+            const struct opt *o = find_opt(opts, arg, &value);
+            if (!o)
+                return cli_usage(argv[0], "unknown option '%s'", arg);
+            if (o->kind == OPT_FLAG && value)
+                return cli_usage(argv[0], "--%s takes no value", o->name);
+            if (o->kind != OPT_FLAG && !value && !(value = i + 1 < argc ? argv[++i] : NULL))
+                return cli_usage(argv[0], "--%s needs a value", o->name);
+            int rc = set_value(o, value, argv[0]);
+            if (rc >= 0)
+                return rc;
+        } else if (!pos || pos->n == STRS_MAX) {
+            return cli_usage(argv[0], "unexpected argument '%s'", arg);
+        } else {
+            pos->v[pos->n++] = arg;
+        }
+    }
+    return -1;
+}
+
+/* The progress line's state: what was last asked to be shown, and when it last was. */
+static struct {
+    char text[512];
+    int64_t shown_ns;
+    bool pending, on_line;
+} progress;
+
+static void show_progress(bool tty)
+{
+    if (tty)
+        fprintf(stderr, "\r\033[K%s", progress.text);
+    else
+        fprintf(stderr, "%s\n", progress.text);
+    fflush(stderr);
+    progress.pending = false;
+    progress.on_line = tty;
+    progress.shown_ns = lmw_now_ns();
+}
+
+void cli_progress(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(progress.text, sizeof progress.text, fmt, ap);
+    va_end(ap);
+    progress.pending = true;
+    bool tty = isatty(STDERR_FILENO);
+    int64_t every_ns = tty ? 100000000 : 60000000000;
+    if (!progress.shown_ns && !tty)
+        progress.shown_ns = lmw_now_ns(); /* a short job stays quiet until its end */
+    else if (lmw_now_ns() - progress.shown_ns >= every_ns)
+        show_progress(tty);
+}
+
+void cli_progress_end(void)
+{
+    if (progress.pending)
+        show_progress(isatty(STDERR_FILENO));
+    if (progress.on_line)
+        fputc('\n', stderr);
+    progress.on_line = false;
+}
