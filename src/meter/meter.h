@@ -1,0 +1,98 @@
+/* DOOR. The meter: power sources, a sampler, marks and spans -> joules. Usable without the engine.
+ *
+ *     lmw_meter_open(&m, &opts, &err);            picks sources, preallocates everything
+ *     lmw_meter_start(m, &err);                   a thread samples at opts.rate_hz
+ *     lmw_meter_mark(m);                          before and after what is measured: reads the counters now
+ *     lmw_meter_span(m, &span, &energy);          joules of a span, as soon as the counters have moved past it
+ *     lmw_meter_stop(m); lmw_meter_close(m);
+ *
+ * A SOURCE is one rail of one device: an energy counter (width, wrap, update period) or a power reading.
+ * BOUNDARY says what the rail contains; rails that contain each other are never added.
+ * Times are CLOCK_MONOTONIC ns, energies uJ, powers mW, all integers; LMW_NULL (base/record.h) is "not known".
+ *
+ * Threads: one thread opens, marks and closes; the sampler is the meter's own. mark() allocates nothing,
+ * prints nothing and takes no lock that the sampler can hold for long. */
+#ifndef LMW_METER_METER_H
+#define LMW_METER_METER_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lmw_reading {
+    LMW_COUNTER,  /* energy since some start, uJ */
+    LMW_POWER,    /* mW now (or averaged over the period) */
+    LMW_ESTIMATE, /* modelled, not measured: always shown with ~ */
+};
+
+struct lmw_source_info {
+    char name[48];        /* "rapl:package-0", "battery:BAT0", "estimate", "replay:FILE" */
+    char boundary[32];    /* "chip", "board", "module", "host", "wall" */
+    enum lmw_reading reading;
+    bool present, chosen; /* chosen: part of the total that spans report */
+    char reason[240];     /* why it is absent, or why it is not chosen, and what to do about it */
+    int64_t wrap_uj;      /* the counter's modulus; 0: never wraps */
+    int64_t period_ns;    /* update period: known or measured; LMW_NULL */
+    int64_t resolution_uj;
+};
+
+struct lmw_meter_opts {
+    const char *sysroot; /* "" or another root for /sys and /proc (LMW_SYSROOT) */
+    /* "auto": the best there is, estimate last. Else a list, comma-separated: "rapl", "battery", "estimate",
+     * "estimate:IDLE_W,FULL_W", "replay:FILE", "none". Asking by name for what is not there is an error. */
+    const char *sources;
+    double rate_hz;      /* sampler; 20 when <= 0 */
+    int64_t max_samples; /* ring per source; 0: 4 hours' worth. Older samples leave through `on_samples` */
+};
+
+struct lmw_meter;
+/* Every source this machine could have, present or why not. Returns how many there are (at most cap are written). */
+int lmw_meter_list(const struct lmw_meter_opts *opts, struct lmw_source_info *out, int cap,
+                   struct lmw_err *err);
+
+int lmw_meter_open(struct lmw_meter **out, const struct lmw_meter_opts *opts, struct lmw_err *err);
+void lmw_meter_close(struct lmw_meter *m);
+int lmw_meter_n_source(const struct lmw_meter *m);
+const struct lmw_source_info *lmw_meter_source(const struct lmw_meter *m, int i);
+/* What the joules cover: "rapl:package-0+rapl:dram-0", "~estimate", or "none". */
+const char *lmw_meter_basis(const struct lmw_meter *m);
+
+int lmw_meter_start(struct lmw_meter *m, struct lmw_err *err);
+void lmw_meter_stop(struct lmw_meter *m);
+
+/* A change point: reads every source at once and returns the time it stands for. */
+int64_t lmw_meter_mark(struct lmw_meter *m);
+
+struct lmw_span {
+    int64_t start_ns, first_ns, end_ns; /* times from marks; first_ns (first token) may be LMW_NULL */
+};
+
+struct lmw_energy {
+    bool valid;
+    char reason[96];          /* when not valid: "pending", "reset", "gap", "no source", ... */
+    const char *method;       /* "counter", "integral", "estimate" */
+    int64_t energy_uj, lower_uj, upper_uj; /* bounds hold for 95 % of spans at least */
+    int64_t prefill_uj, decode_uj;         /* start..first, first..end */
+    int64_t power_mean_mw, power_max_mw;
+    int n_sample, n_wrap, n_reset;
+    int64_t gap_ns;           /* largest time between two reads inside the span */
+};
+/* Joules of a span. Valid only once every source has moved past its end; before that reason is "pending":
+ * ask again later. LMW_OK also when not valid. Spans may be asked for in any order and again. */
+int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
+                   struct lmw_err *err);
+/* How long after its end a span is settled: the slowest source's period plus one sampling period. */
+int64_t lmw_meter_settle_ns(const struct lmw_meter *m);
+
+/* Mean power of the last `ns` before now, mW (for idle baselines and progress); LMW_NULL when unknown. */
+int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns);
+
+/* Raw samples since the last drain, for the store: one block per source, as bytes that lmw_trace_* reads back.
+ * Calls out(arg, source name, bytes, n) per source that has any. */
+typedef int lmw_samples_fn(void *arg, const struct lmw_source_info *source, const void *bytes,
+                           size_t n, struct lmw_err *err);
+int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct lmw_err *err);
+
+#endif

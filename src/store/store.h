@@ -1,0 +1,69 @@
+/* DOOR. The store: runs, records and raw samples in one SQLite file (WAL).
+ *
+ * A run is one model x workload x settings x machine; its settings are hashed into it, so a changed study never mixes
+ * records. A record is one transaction: a kill at any instant loses at most the query in flight. Nothing
+ * here overwrites a run. The schema has a version (PRAGMA user_version); older ones are migrated in a
+ * transaction, newer ones are refused.
+ *
+ * Threads: one store, one thread. Two processes may use one file: writers wait for each other (5 s). */
+#ifndef LMW_STORE_STORE_H
+#define LMW_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lmw_store;
+
+/* LMW_STORE, or lmwatt.db in the data directory of the XDG rules. */
+int lmw_store_default_path(char *out, size_t cap, struct lmw_err *err);
+/* Creates the file (and its folder) when it is not there. */
+int lmw_store_open(struct lmw_store **out, const char *path, struct lmw_err *err);
+void lmw_store_close(struct lmw_store *s);
+int lmw_store_check(struct lmw_store *s, struct lmw_err *err); /* SQLite's integrity check */
+
+struct lmw_run {
+    int64_t id;
+    const char *name;          /* unique; the `run` of its records */
+    const char *settings_hash; /* 16 hex digits */
+    const char *settings;      /* JSON: everything that was chosen */
+    const char *environment;   /* JSON: machine, kernel, versions, level, meter sources, command line */
+    const char *date;          /* ISO 8601, when it began */
+    bool finished;
+    /* Measured once per run; LMW_NULL when not. */
+    int64_t idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes;
+};
+/* Finds the run of that name, or makes it. An existing run with another settings hash is LMW_EARG that says
+ * what differs and what to do (another --run name). Strings of *run are the caller's going in; run->id is filled. */
+int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed, struct lmw_err *err);
+int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err); /* finished, idle, rss */
+/* All runs, oldest first, strings in the arena. Returns the count or an error. */
+int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out, struct lmw_err *err);
+
+/* One record, one transaction. (run, query_id, repeat) is unique: a second is LMW_EARG. */
+int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *r, struct lmw_err *err);
+/* Replaces the energy and power columns of a record whose energy was still pending. */
+int lmw_store_set_energy(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
+                         struct lmw_err *err);
+bool lmw_store_has(struct lmw_store *s, int64_t run_id, const char *query_id, int64_t repeat);
+int64_t lmw_store_count(struct lmw_store *s, int64_t run_id);
+
+/* Records of a run in the order they were added: call next until it returns 0 (1: *r is filled, strings valid
+ * until the following call; negative: an error). */
+struct lmw_records;
+int lmw_records_open(struct lmw_records **out, struct lmw_store *s, int64_t run_id, struct lmw_err *err);
+int lmw_records_next(struct lmw_records *it, struct lmw_record *r, struct lmw_err *err);
+void lmw_records_close(struct lmw_records *it);
+
+/* Raw samples: opaque blocks per source, appended; and read back in order. */
+int lmw_store_add_samples(struct lmw_store *s, int64_t run_id, const char *source, const void *bytes,
+                          size_t n, struct lmw_err *err);
+typedef int lmw_sample_block_fn(void *arg, const char *source, const void *bytes, size_t n,
+                                struct lmw_err *err);
+int lmw_store_samples(struct lmw_store *s, int64_t run_id, lmw_sample_block_fn *out, void *arg,
+                      struct lmw_err *err);
+
+#endif
