@@ -9,8 +9,12 @@
  *  - outputs do not overlap inputs unless a line says so;
  *  - a result does not depend on n_x, n_row, or the thread split: prefill and decode of the same
  *    token give the same bits;
- *  - integer dot products are exact; floats satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|
- *    with nb the number of float additions in a row's longest chain: stated per kernel, checked against f64.
+ *  - products with quantised weights have the same bits at every level: exact integer sums, then the
+ *    f32 operations ref.c spells out;
+ *  - products satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|, exact being the f64 sum
+ *    over the dequantised operands, nb the float additions in an output's longest chain (n over the
+ *    format's block), and |w_i| counted as |d sc q| + |dmin m| where a format has minima;
+ *  - a NaN or an infinity in an operand makes the outputs it reaches NaN or infinite, and no others;
  *  - contraction is off; FMA only where written. */
 #ifndef LMW_ENGINE_KERNELS_KERNELS_H
 #define LMW_ENGINE_KERNELS_KERNELS_H
@@ -42,13 +46,15 @@ struct lmw_kernels {
     const char *level; /* the highest level that filled anything: "ref", "avx2" */
     struct lmw_mul mul[31]; /* by enum lmw_type */
 
-    /* Activations: f32 -> the format, values in [-127, 127]; n a multiple of 32 or 256. */
+    /* Activations: f32 -> the format, values in [-127, 127]; n a multiple of 32 or 256. The same
+     * bits at every level. A block with a NaN or an infinity (or, for Q8_0, above the reach of an
+     * f16 scale, 8.3e6) gets a scale that is NaN or infinite, so that products show it. */
     void (*quantize_q8_0)(const float *x, void *y, int64_t n);
     void (*quantize_q8_k)(const float *x, void *y, int64_t n);
 
     /* y = x / sqrt(mean(x^2) + eps) * w; y may be x. */
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
-    /* x[i] = exp(x[i] - max) / sum; n >= 1. */
+    /* x[i] = exp(x[i] - max) / sum; n >= 1. -inf gives 0; all -inf, +inf or NaN give NaN. */
     void (*softmax)(float *x, int64_t n);
     /* y = silu(gate) * up; y may be gate. */
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
@@ -66,6 +72,8 @@ struct lmw_level {
     uint32_t cpu_flags; /* all must be there */
     void (*fill)(struct lmw_kernels *k);
 };
+void lmw_fill_ref(struct lmw_kernels *k);
+void lmw_fill_avx2(struct lmw_kernels *k);
 extern const struct lmw_level lmw_levels[]; /* ref first; ends with a NULL name */
 
 /* flags: lmw_cpu_flags() & mask. */
