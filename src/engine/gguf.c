@@ -457,9 +457,9 @@ static int read_alignment(const struct lmw_gguf *g, uint32_t *out, struct lmw_er
     if (kv->type != LMW_KV_U32)
         return lmw_fail(err, LMW_EFORMAT, "key 'general.alignment' is not a u32");
     *out = (uint32_t)load_le(kv->data, 4);
-    if (*out == 0 || (*out & (*out - 1)) || *out > ALIGNMENT_MAX)
+    if (*out < 8 || (*out & (*out - 1)) || *out > ALIGNMENT_MAX)
         return lmw_fail(err, LMW_EFORMAT,
-                        "key 'general.alignment' is %" PRIu32 ", not a power of two up to %u",
+                        "key 'general.alignment' is %" PRIu32 ", not a power of two from 8 to %u",
                         *out, ALIGNMENT_MAX);
     return 0;
 }

@@ -129,9 +129,9 @@ static bool begin_array(struct lmw_gguf_writer *w, lmw_str key, enum lmw_kv_type
 
 static void set_alignment(struct lmw_gguf_writer *w, uint32_t v)
 {
-    if (v == 0 || (v & (v - 1)) || v > 1u << 20)
+    if (v < 8 || (v & (v - 1)) || v > 1u << 20)
         lmw_fail(&w->fault, LMW_EARG,
-                 "general.alignment %" PRIu32 " is no power of two up to 2^20", v);
+                 "general.alignment %" PRIu32 " is no power of two from 8 to 2^20", v);
     else
         w->alignment = v;
 }
