@@ -1,1 +1,543 @@
-typedef int lmw_empty_store_store_c;
+/* The store: runs, records and raw samples in one SQLite file. See store.h for the contract and schema.c for
+ * the tables.
+ *
+ * Write-ahead logging with synchronous=NORMAL: a commit is in the log when the call returns, so a killed process loses
+ * nothing that was added; the log reaches the disk when it is checkpointed (about every 4 MB, when a run
+ * finishes, and at close), so a power failure may lose the last records of an unfinished run, never the file. FULL would add an
+ * fsync to every record: milliseconds of somebody else's joules beside each measured query.
+ *
+ * SQL over records is written by walking lmw_columns, so the names are spelled once (base/record.c). */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "store/sql.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BUSY_MS = 5000 };
+
+int lmw_store_default_path(char *out, size_t cap, struct lmw_err *err)
+{
+    const char *store = getenv("LMW_STORE"), *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    int n;
+    if (store && *store)
+        n = snprintf(out, cap, "%s", store);
+    else if (data && data[0] == '/')
+        n = snprintf(out, cap, "%s/lmwatt/lmwatt.db", data);
+    else if (home && *home)
+        n = snprintf(out, cap, "%s/.local/share/lmwatt/lmwatt.db", home);
+    else
+        return lmw_fail(err, LMW_EARG,
+                        "no place for the store: HOME is not set; give --store "
+                        "FILE or set LMW_STORE");
+    if (n < 0 || (size_t)n >= cap)
+        return lmw_fail(err, LMW_EARG, "the path of the store is longer than %zu bytes", cap - 1);
+    return LMW_OK;
+}
+
+/* --- SQL over records ------------------------------------------------------------------------------ */
+
+static bool is_stored(const struct lmw_column *c)
+{
+    return c->offset != offsetof(struct lmw_record, run);
+}
+
+static bool is_energy(const struct lmw_column *c)
+{
+    lmw_str name = lmw_str_from(c->name);
+    return lmw_str_starts(name, "energy_") || lmw_str_starts(name, "power_");
+}
+
+static void insert_text(struct lmw_buf *b)
+{
+    int n = 2;
+    lmw_buf_str(b, "INSERT INTO records(run_id, extra");
+    for (const struct lmw_column *c = lmw_columns; c->name; c++) {
+        if (is_stored(c)) {
+            lmw_buf_printf(b, ", %s", c->name);
+            n++;
+        }
+    }
+    lmw_buf_str(b, ") VALUES(?");
+    while (--n > 0)
+        lmw_buf_str(b, ", ?");
+    lmw_buf_str(b, ")");
+}
+
+static void set_energy_text(struct lmw_buf *b)
+{
+    const char *comma = "";
+    lmw_buf_str(b, "UPDATE records SET ");
+    for (const struct lmw_column *c = lmw_columns; c->name; c++) {
+        if (is_energy(c)) {
+            lmw_buf_printf(b, "%s%s = ?", comma, c->name);
+            comma = ", ";
+        }
+    }
+    lmw_buf_str(b, " WHERE run_id = ? AND query_id = ? AND ifnull(repeat, 0) = ?"
+                   " AND energy_reason = 'pending'");
+}
+
+static void select_text(struct lmw_buf *b)
+{
+    lmw_buf_str(b, "SELECT records.extra");
+    for (const struct lmw_column *c = lmw_columns; c->name; c++)
+        lmw_buf_printf(b, ", %s%s", is_stored(c) ? "records." : "runs.name AS ", c->name);
+    lmw_buf_str(b, " FROM records JOIN runs ON runs.id = records.run_id"
+                   " WHERE records.run_id = ? ORDER BY records.id");
+}
+
+static int prepare_built(struct sql *q, struct lmw_store *s, void (*build)(struct lmw_buf *),
+                         struct lmw_err *err)
+{
+    struct lmw_buf b = {0};
+    build(&b);
+    int rc = b.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for a query of the store")
+                      : lmw_sql(q, s, b.ptr, err);
+    lmw_buf_free(&b);
+    return rc;
+}
+
+static int prepare_all(struct lmw_store *s, struct lmw_err *err)
+{
+    int rc;
+    if ((rc = prepare_built(&s->add, s, insert_text, err)) < 0 ||
+        (rc = prepare_built(&s->set_energy, s, set_energy_text, err)) < 0 ||
+        (rc = lmw_sql(&s->has, s,
+                      "SELECT 1 FROM records WHERE run_id = ? AND query_id = ?"
+                      " AND ifnull(repeat, 0) = ?",
+                      err)) < 0 ||
+        (rc = lmw_sql(&s->count, s, "SELECT count(*) FROM records WHERE run_id = ?", err)) < 0)
+        return rc;
+    return lmw_sql(&s->samples, s, "INSERT INTO samples(run_id, source, bytes) VALUES(?, ?, ?)",
+                   err);
+}
+
+/* --- opening --------------------------------------------------------------------------------------- */
+
+static int make_folder(const char *path, struct lmw_err *err)
+{
+    char dir[1024];
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (!slash || slash == dir)
+        return LMW_OK;
+    *slash = 0;
+    if (lmw_mkdirs(dir, err) < 0)
+        return lmw_wrap(err, "making the store's folder (choose another with --store)");
+    return LMW_OK;
+}
+
+/* Switching a new file to WAL needs it alone for a moment and does not wait by itself. */
+static int set_wal(struct lmw_store *s, struct lmw_err *err)
+{
+    int64_t until_ns = lmw_now_ns() + BUSY_MS * 1000000LL;
+    int rc;
+    while ((rc = lmw_sql_exec(s, "PRAGMA journal_mode = WAL", err)) == LMW_EUNAVAILABLE &&
+           lmw_now_ns() < until_ns)
+        lmw_sleep_until_ns(lmw_now_ns() + 20000000);
+    return rc < 0 ? rc : lmw_sql_exec(s, "PRAGMA synchronous = NORMAL", err);
+}
+
+static int open_db(struct lmw_store *s, struct lmw_err *err)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
+    if (sqlite3_open_v2(s->path, &s->db, flags, NULL) != SQLITE_OK)
+        return s->db ? lmw_sql_fail(s, err) : lmw_fail(err, LMW_ENOMEM, "no memory for a store");
+    sqlite3_busy_timeout(s->db, BUSY_MS);
+    int rc = sqlite3_db_readonly(s->db, NULL) ? LMW_OK : set_wal(s, err);
+    if (rc == LMW_OK)
+        rc = lmw_schema_open(s, err);
+    return rc == LMW_OK ? prepare_all(s, err) : rc;
+}
+
+int lmw_store_open(struct lmw_store **out, const char *path, struct lmw_err *err)
+{
+    *out = NULL;
+    struct lmw_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a store");
+    s->lock_fd = -1;
+    int rc;
+    if ((size_t)snprintf(s->path, sizeof s->path, "%s", path) >= sizeof s->path)
+        rc = lmw_fail(err, LMW_EARG, "the path of the store is too long");
+    else if ((rc = make_folder(path, err)) == LMW_OK)
+        rc = open_db(s, err);
+    if (rc == LMW_OK)
+        *out = s;
+    else
+        lmw_store_close(s);
+    return rc;
+}
+
+void lmw_store_close(struct lmw_store *s)
+{
+    if (!s)
+        return;
+    struct sql *all[] = {&s->add, &s->set_energy, &s->has, &s->count, &s->samples};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        lmw_sql_end(all[i]);
+    sqlite3_close(s->db);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    free(s);
+}
+
+int lmw_store_check(struct lmw_store *s, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s, "PRAGMA integrity_check", err);
+    if (rc == LMW_OK && (rc = lmw_sql_step(&q, err)) == 1) {
+        const char *said = lmw_sql_get_text(&q, 0);
+        rc = said && strcmp(said, "ok") == 0
+                 ? LMW_OK
+                 : lmw_fail(err, LMW_EFORMAT, "store %s: damaged: %s", s->path, said ? said : "?");
+    }
+    lmw_sql_end(&q);
+    return rc;
+}
+
+/* --- runs ------------------------------------------------------------------------------------------ */
+
+/* Held until the store closes or the process dies, however it dies. */
+static int lock_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err)
+{
+    char path[sizeof s->path + 8];
+    snprintf(path, sizeof path, "%s-lock", s->path);
+    if (s->lock_fd < 0 && (s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)
+        return lmw_fail_errno(err, "cannot open %s", path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = run->id, .l_len = 1};
+    if (fcntl(s->lock_fd, F_OFD_SETLK, &lock) == 0)
+        return LMW_OK;
+    if (errno != EAGAIN && errno != EACCES)
+        return lmw_fail_errno(err, "cannot lock %s", path);
+    return lmw_fail(err, LMW_EUNAVAILABLE,
+                    "run '%s' in store %s is being written by another process: wait for it, or "
+                    "give this one another name with --run",
+                    run->name, s->path);
+}
+
+/* The keys whose values differ, for a message: "max_tokens, sampling". */
+static void differing_keys(const char *a_text, const char *b_text, struct lmw_buf *out)
+{
+    json_t *a = json_loads(a_text ? a_text : "{}", 0, NULL);
+    json_t *b = json_loads(b_text ? b_text : "{}", 0, NULL);
+    const char *key;
+    json_t *v;
+    json_object_foreach(a, key, v)
+    {
+        if (!json_equal(v, json_object_get(b, key)))
+            lmw_buf_printf(out, "%s%s", out->len ? ", " : "", key);
+    }
+    json_object_foreach(b, key, v)
+    {
+        if (!json_object_get(a, key))
+            lmw_buf_printf(out, "%s%s", out->len ? ", " : "", key);
+    }
+    json_decref(a);
+    json_decref(b);
+}
+
+static int refuse_run(struct lmw_store *s, const struct lmw_run *run, const char *stored,
+                      struct lmw_err *err)
+{
+    struct lmw_buf keys = {0};
+    differing_keys(run->settings, stored, &keys);
+    lmw_fail(err, LMW_EARG,
+             "run '%s' is already in store %s with other settings (%s): give this one another "
+             "name with --run",
+             run->name, s->path, keys.len ? keys.ptr : "not recorded which");
+    lmw_buf_free(&keys);
+    return LMW_EARG;
+}
+
+/* 1: found and its measured values taken over, 0: there is none. */
+static int find_run(struct lmw_store *s, struct lmw_run *run, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s,
+                     "SELECT id, settings_hash, settings, finished, idle_before_mw,"
+                     " idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes"
+                     " FROM runs WHERE name = ?",
+                     err);
+    if (rc == LMW_OK) {
+        lmw_sql_text(&q, run->name);
+        rc = lmw_sql_step(&q, err);
+    }
+    if (rc == 1 && strcmp(lmw_sql_get_text(&q, 1), run->settings_hash) != 0) {
+        rc = refuse_run(s, run, lmw_sql_get_text(&q, 2), err);
+    } else if (rc == 1) {
+        run->id = lmw_sql_get_int(&q, 0);
+        run->finished = lmw_sql_get_int(&q, 3) == 1;
+        run->idle_before_mw = lmw_sql_get_int(&q, 4);
+        run->idle_loaded_mw = lmw_sql_get_int(&q, 5);
+        run->idle_after_mw = lmw_sql_get_int(&q, 6);
+        run->peak_rss_bytes = lmw_sql_get_int(&q, 7);
+        run->file_bytes = lmw_sql_get_int(&q, 8);
+    }
+    lmw_sql_end(&q);
+    return rc;
+}
+
+static void bind_measured(struct sql *q, const struct lmw_run *run)
+{
+    lmw_sql_int(q, run->finished);
+    lmw_sql_int(q, run->idle_before_mw);
+    lmw_sql_int(q, run->idle_loaded_mw);
+    lmw_sql_int(q, run->idle_after_mw);
+    lmw_sql_int(q, run->peak_rss_bytes);
+    lmw_sql_int(q, run->file_bytes);
+}
+
+static int insert_run(struct lmw_store *s, struct lmw_run *run, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s,
+                     "INSERT INTO runs(name, settings_hash, settings, environment, date, finished,"
+                     " idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes)"
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(name) DO NOTHING",
+                     err);
+    if (rc == LMW_OK) {
+        lmw_sql_text(&q, run->name);
+        lmw_sql_text(&q, run->settings_hash);
+        lmw_sql_text(&q, run->settings);
+        lmw_sql_text(&q, run->environment);
+        lmw_sql_text(&q, run->date);
+        bind_measured(&q, run);
+        rc = lmw_sql_step(&q, err);
+    }
+    lmw_sql_end(&q);
+    return rc;
+}
+
+int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
+                        struct lmw_err *err)
+{
+    if (!run->name || !*run->name || !run->settings_hash)
+        return lmw_fail(err, LMW_EARG, "a run needs a name and the hash of its settings");
+    int rc = find_run(s, run, err);
+    *resumed = rc == 1;
+    if (rc == 0) {
+        if ((rc = insert_run(s, run, err)) == LMW_OK)
+            rc = find_run(s, run, err);
+    }
+    return rc < 0 ? rc : lock_run(s, run, err);
+}
+
+int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s,
+                     "UPDATE runs SET finished = ?, idle_before_mw = ?, idle_loaded_mw = ?,"
+                     " idle_after_mw = ?, peak_rss_bytes = ?, file_bytes = ? WHERE id = ?",
+                     err);
+    if (rc == LMW_OK) {
+        bind_measured(&q, run);
+        lmw_sql_int(&q, run->id);
+        rc = lmw_sql_step(&q, err);
+    }
+    lmw_sql_end(&q);
+    if (rc == LMW_OK && run->finished) /* to the disk; busy readers only put it off */
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return rc;
+}
+
+static const char *keep_text(struct sql *q, int i, struct lmw_arena *arena, bool *full)
+{
+    const char *text = lmw_sql_get_text(q, i);
+    const char *copy = text ? lmw_arena_str(arena, lmw_str_from(text)) : NULL;
+    *full |= text && !copy;
+    return copy;
+}
+
+static int read_run(struct sql *q, struct lmw_run *r, struct lmw_arena *arena, struct lmw_err *err)
+{
+    bool full = false;
+    *r = (struct lmw_run){
+        .id = lmw_sql_get_int(q, 0),
+        .name = keep_text(q, 1, arena, &full),
+        .settings_hash = keep_text(q, 2, arena, &full),
+        .settings = keep_text(q, 3, arena, &full),
+        .environment = keep_text(q, 4, arena, &full),
+        .date = keep_text(q, 5, arena, &full),
+        .finished = lmw_sql_get_int(q, 6) == 1,
+        .idle_before_mw = lmw_sql_get_int(q, 7),
+        .idle_loaded_mw = lmw_sql_get_int(q, 8),
+        .idle_after_mw = lmw_sql_get_int(q, 9),
+        .peak_rss_bytes = lmw_sql_get_int(q, 10),
+        .file_bytes = lmw_sql_get_int(q, 11),
+    };
+    return full ? lmw_fail(err, LMW_ENOMEM, "no memory for the list of runs") : LMW_OK;
+}
+
+static int count_runs(struct lmw_store *s, int64_t *n, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s, "SELECT count(*) FROM runs", err);
+    if (rc == LMW_OK && (rc = lmw_sql_step(&q, err)) == 1)
+        *n = lmw_sql_get_int(&q, 0);
+    lmw_sql_end(&q);
+    return rc < 0 ? rc : LMW_OK;
+}
+
+int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out,
+                   struct lmw_err *err)
+{
+    struct sql q = {0};
+    int64_t cap = 0, n = 0;
+    int rc = count_runs(s, &cap, err);
+    *out = rc == LMW_OK ? LMW_NEW(arena, struct lmw_run, (size_t)cap + 1) : NULL;
+    if (rc == LMW_OK && !*out)
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for the list of runs");
+    if (rc == LMW_OK)
+        rc = lmw_sql(&q, s,
+                     "SELECT id, name, settings_hash, settings, environment, date, finished,"
+                     " idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes"
+                     " FROM runs ORDER BY id",
+                     err);
+    while (rc == LMW_OK && n < cap && (rc = lmw_sql_step(&q, err)) == 1)
+        rc = read_run(&q, &(*out)[n++], arena, err);
+    lmw_sql_end(&q);
+    return rc < 0 ? rc : (int)n;
+}
+
+/* --- records --------------------------------------------------------------------------------------- */
+
+/* Steps a statement that changes rows and makes it ready for the next time. */
+static int run_change(struct sql *q, int *extended, struct lmw_err *err)
+{
+    int rc = lmw_sql_step(q, err);
+    *extended = sqlite3_extended_errcode(q->s->db);
+    lmw_sql_reset(q);
+    return rc;
+}
+
+int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
+                  struct lmw_err *err)
+{
+    int extended;
+    if (!r->query_id || !*r->query_id)
+        return lmw_fail(err, LMW_EARG, "a record needs a query_id");
+    lmw_sql_int(&s->add, run_id);
+    lmw_sql_text(&s->add, r->extra);
+    for (const struct lmw_column *c = lmw_columns; c->name; c++) {
+        if (is_stored(c))
+            lmw_sql_field(&s->add, r, c);
+    }
+    int rc = run_change(&s->add, &extended, err);
+    if (rc < 0 && extended == SQLITE_CONSTRAINT_UNIQUE)
+        return lmw_fail(err, LMW_EARG,
+                        "store %s: query '%s' (repeat %lld) is already recorded in this run",
+                        s->path, r->query_id, r->repeat == LMW_NULL ? 0 : (long long)r->repeat);
+    return rc;
+}
+
+static void bind_key(struct sql *q, int64_t run_id, const char *query_id, int64_t repeat)
+{
+    lmw_sql_int(q, run_id);
+    lmw_sql_text(q, query_id);
+    lmw_sql_int(q, repeat == LMW_NULL ? 0 : repeat);
+}
+
+int lmw_store_set_energy(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
+                         struct lmw_err *err)
+{
+    int extended;
+    for (const struct lmw_column *c = lmw_columns; c->name; c++) {
+        if (is_energy(c))
+            lmw_sql_field(&s->set_energy, r, c);
+    }
+    bind_key(&s->set_energy, run_id, r->query_id, r->repeat);
+    int rc = run_change(&s->set_energy, &extended, err);
+    if (rc == LMW_OK && sqlite3_changes(s->db) == 0)
+        return lmw_fail(err, LMW_EARG, "store %s: query '%s' is not waiting for its energy",
+                        s->path, r->query_id ? r->query_id : "(none)");
+    return rc;
+}
+
+bool lmw_store_has(struct lmw_store *s, int64_t run_id, const char *query_id, int64_t repeat)
+{
+    bind_key(&s->has, run_id, query_id, repeat);
+    bool has = lmw_sql_step(&s->has, NULL) == 1;
+    lmw_sql_reset(&s->has);
+    return has;
+}
+
+int64_t lmw_store_count(struct lmw_store *s, int64_t run_id)
+{
+    lmw_sql_int(&s->count, run_id);
+    int64_t n = lmw_sql_step(&s->count, NULL) == 1 ? lmw_sql_get_int(&s->count, 0) : 0;
+    lmw_sql_reset(&s->count);
+    return n;
+}
+
+struct lmw_records {
+    struct sql q;
+};
+
+int lmw_records_open(struct lmw_records **out, struct lmw_store *s, int64_t run_id,
+                     struct lmw_err *err)
+{
+    struct lmw_records *it = *out = calloc(1, sizeof *it);
+    if (!it)
+        return lmw_fail(err, LMW_ENOMEM, "no memory to read records");
+    int rc = prepare_built(&it->q, s, select_text, err);
+    if (rc < 0) {
+        lmw_records_close(it);
+        *out = NULL;
+        return rc;
+    }
+    lmw_sql_int(&it->q, run_id);
+    return LMW_OK;
+}
+
+int lmw_records_next(struct lmw_records *it, struct lmw_record *r, struct lmw_err *err)
+{
+    lmw_record_clear(r);
+    int i = 0, rc = lmw_sql_step(&it->q, err);
+    if (rc != 1)
+        return rc;
+    r->extra = lmw_sql_get_text(&it->q, i++);
+    for (const struct lmw_column *c = lmw_columns; c->name; c++)
+        lmw_sql_get_field(&it->q, i++, r, c);
+    return 1;
+}
+
+void lmw_records_close(struct lmw_records *it)
+{
+    if (it)
+        lmw_sql_end(&it->q);
+    free(it);
+}
+
+/* --- raw samples ----------------------------------------------------------------------------------- */
+
+int lmw_store_add_samples(struct lmw_store *s, int64_t run_id, const char *source,
+                          const void *bytes, size_t n, struct lmw_err *err)
+{
+    int extended;
+    lmw_sql_int(&s->samples, run_id);
+    lmw_sql_text(&s->samples, source);
+    lmw_sql_blob(&s->samples, bytes, n);
+    return run_change(&s->samples, &extended, err);
+}
+
+int lmw_store_samples(struct lmw_store *s, int64_t run_id, lmw_sample_block_fn *out, void *arg,
+                      struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s, "SELECT source, bytes FROM samples WHERE run_id = ? ORDER BY id", err);
+    if (rc == LMW_OK)
+        lmw_sql_int(&q, run_id);
+    while (rc == LMW_OK && (rc = lmw_sql_step(&q, err)) == 1)
+        rc = out(arg, lmw_sql_get_text(&q, 0), sqlite3_column_blob(q.st, 1),
+                 (size_t)sqlite3_column_bytes(q.st, 1), err);
+    lmw_sql_end(&q);
+    return rc;
+}

@@ -30,22 +30,31 @@ struct lmw_run {
     const char *name;          /* unique; the `run` of its records */
     const char *settings_hash; /* 16 hex digits */
     const char *settings;      /* JSON: everything that was chosen */
-    const char *environment;   /* JSON: machine, kernel, versions, level, meter sources, command line */
-    const char *date;          /* ISO 8601, when it began */
+    const char
+        *environment; /* JSON: machine, kernel, versions, level, meter sources, command line */
+    const char *date; /* ISO 8601, when it began */
     bool finished;
     /* Measured once per run; LMW_NULL when not. */
     int64_t idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes;
 };
-/* Finds the run of that name, or makes it. An existing run with another settings hash is LMW_EARG that says
- * what differs and what to do (another --run name). Strings of *run are the caller's going in; run->id is filled. */
-int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed, struct lmw_err *err);
-int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err); /* finished, idle, rss */
+/* Finds the run of that name, or makes it. The strings of *run are the caller's and go in; run->id comes out,
+ * and of a run that was there its `finished` and measured values. The run is this store's to write until it
+ * is closed: another process that begins it meanwhile gets LMW_EUNAVAILABLE. An existing run with another settings
+ * hash is LMW_EARG that says what differs and what to do (another --run name). */
+int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
+                        struct lmw_err *err);
+int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
+                         struct lmw_err *err); /* finished, idle, rss */
 /* All runs, oldest first, strings in the arena. Returns the count or an error. */
-int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out, struct lmw_err *err);
+int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out,
+                   struct lmw_err *err);
 
-/* One record, one transaction. (run, query_id, repeat) is unique: a second is LMW_EARG. */
-int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *r, struct lmw_err *err);
-/* Replaces the energy and power columns of a record whose energy was still pending. */
+/* One record, one transaction. (run, query_id, repeat) is unique: a second is LMW_EARG; a missing repeat is
+ * repeat 0. The record's `run` is not looked at: it is the run's name. */
+int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
+                  struct lmw_err *err);
+/* Replaces the energy_ and power_ columns of a record whose energy_reason is "pending"; LMW_EARG when
+ * there is no such record. */
 int lmw_store_set_energy(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
                          struct lmw_err *err);
 bool lmw_store_has(struct lmw_store *s, int64_t run_id, const char *query_id, int64_t repeat);
@@ -54,13 +63,14 @@ int64_t lmw_store_count(struct lmw_store *s, int64_t run_id);
 /* Records of a run in the order they were added: call next until it returns 0 (1: *r is filled, strings valid
  * until the following call; negative: an error). */
 struct lmw_records;
-int lmw_records_open(struct lmw_records **out, struct lmw_store *s, int64_t run_id, struct lmw_err *err);
+int lmw_records_open(struct lmw_records **out, struct lmw_store *s, int64_t run_id,
+                     struct lmw_err *err);
 int lmw_records_next(struct lmw_records *it, struct lmw_record *r, struct lmw_err *err);
 void lmw_records_close(struct lmw_records *it);
 
 /* Raw samples: opaque blocks per source, appended; and read back in order. */
-int lmw_store_add_samples(struct lmw_store *s, int64_t run_id, const char *source, const void *bytes,
-                          size_t n, struct lmw_err *err);
+int lmw_store_add_samples(struct lmw_store *s, int64_t run_id, const char *source,
+                          const void *bytes, size_t n, struct lmw_err *err);
 typedef int lmw_sample_block_fn(void *arg, const char *source, const void *bytes, size_t n,
                                 struct lmw_err *err);
 int lmw_store_samples(struct lmw_store *s, int64_t run_id, lmw_sample_block_fn *out, void *arg,
