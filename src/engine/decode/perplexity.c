@@ -1,1 +1,62 @@
-typedef int lmw_empty_engine_decode_perplexity_c;
+/* Perplexity: exp of the mean negative log-likelihood of a text's tokens under the model.
+ *
+ * Windows of n_ctx tokens, each with a fresh context; a window's first token has nothing before it
+ * and is not scored. log p = logit - max - log sum exp(logit - max), in double. */
+#include "engine/engine.h"
+
+#include "engine/model.h"
+#include "engine/session.h"
+
+#include <math.h>
+
+static double nll_of(const float *logits, int n, int32_t id)
+{
+    float max = logits[0];
+    double sum = 0;
+    for (int i = 1; i < n; i++)
+        max = logits[i] > max ? logits[i] : max;
+    for (int i = 0; i < n; i++)
+        sum += exp((double)logits[i] - (double)max);
+    return log(sum) - ((double)logits[id] - (double)max);
+}
+
+/* Scores ids[1..n-1] of one window, a batch at a time; adds to *sum. */
+static int window(struct lmw_session *s, const int32_t *ids, int n, double *sum, float *nll,
+                  struct lmw_err *err)
+{
+    int n_vocab = s->engine->model.n_vocab, rc;
+    lmw_session_truncate(s, 0);
+    for (int i = 0; i < n; i += s->plan.n_batch) {
+        int m = n - i < s->plan.n_batch ? n - i : s->plan.n_batch;
+        if ((rc = lmw_session_eval(s, ids + i, m, LMW_LOGITS_ALL, err)) < 0)
+            return rc;
+        for (int j = 0; j < m && i + j + 1 < n; j++) {
+            double v = nll_of(lmw_session_logits(s, j), n_vocab, ids[i + j + 1]);
+            *sum += v;
+            if (nll)
+                nll[i + j + 1] = (float)v;
+        }
+    }
+    return LMW_OK;
+}
+
+int lmw_perplexity(struct lmw_session *s, const int32_t *ids, int n, double *ppl, float *nll,
+                   struct lmw_err *err)
+{
+    double sum = 0;
+    int n_scored = 0, rc;
+    if (n < 2)
+        return lmw_fail(err, LMW_EARG, "a perplexity needs at least 2 tokens, the text has %d", n);
+    if (s->plan.n_ctx < 2)
+        return lmw_fail(err, LMW_EARG, "a perplexity needs a context of at least 2 tokens");
+    for (int i = 0; i < n; i += s->plan.n_ctx) {
+        int m = n - i < s->plan.n_ctx ? n - i : s->plan.n_ctx;
+        if (nll)
+            nll[i] = NAN;
+        if ((rc = window(s, ids + i, m, &sum, nll ? nll + i : NULL, err)) < 0)
+            return rc;
+        n_scored += m - 1;
+    }
+    *ppl = exp(sum / n_scored);
+    return LMW_OK;
+}

@@ -1,0 +1,78 @@
+/* A pass: one batch of tokens on its way through the stack, as one thread sees it.
+ *
+ * All threads of the pool run the same code over the same pass, each taking its share of rows, heads
+ * or tokens; lmw_pass_barrier() is where they meet. Each thread has its own struct lmw_pass with the
+ * same contents but for i_thread, so that plain assignments to it need no care.
+ *
+ * Whatever the batch, the thread count or the share, a token's numbers are the same bits: every
+ * product and every sum is over one token's own data in a fixed order. */
+#ifndef LMW_ENGINE_PASS_H
+#define LMW_ENGINE_PASS_H
+
+#include "base/pool.h"
+#include "engine/model.h"
+
+#include <stdatomic.h>
+
+/* Where n threads meet, many times in a pass. Spins, then gives the processor away. */
+struct lmw_team {
+    _Alignas(64) _Atomic uint32_t n_arrived;
+    _Alignas(64) _Atomic uint32_t round;
+};
+
+/* Rows of activations in every form a weight may want: f32, and the quantised ones. */
+struct lmw_rows {
+    int n;            /* row width */
+    uint8_t *form[3]; /* by enum lmw_act */
+    size_t stride[3];
+};
+
+struct lmw_pass {
+    const struct lmw_model *m;
+    const struct lmw_kernels *k;
+    int i_thread, n_thread;
+    const int32_t *ids;
+    int n_tok, pos;     /* rows of this batch; position of the first */
+    int n_keep;         /* of the last rows, how many need logits */
+    float *x, *out;     /* [n_tok, n_embd] */
+    struct lmw_rows in; /* norm(x), [n_tok, n_embd] */
+    uint8_t *scratch;   /* for blocks */
+    const struct lmw_plan *plan;
+    void *const *state; /* [n_layer * 2]: token and channel mixers' */
+    float *const *rope; /* [model->n_rope] -> [n_ctx, n_rot / 2, 2]: cosine, sine */
+    struct lmw_team *team;
+    int64_t *matmul_ns; /* thread 0 while profiling, else NULL */
+};
+
+void lmw_pass_barrier(struct lmw_pass *p);
+
+/* The step for rows of weights: a cache line of floats, so that threads do not write to one line. */
+enum { LMW_ROW_STEP = 16 };
+
+/* My part of n things, in units of step. */
+static inline void lmw_pass_share(const struct lmw_pass *p, int n, int step, int *from, int *to)
+{
+    int64_t a, b;
+    lmw_pool_share(n, step, p->i_thread, p->n_thread, &a, &b);
+    *from = (int)a;
+    *to = (int)b;
+}
+
+/* Rows over `memory`, which holds lmw_rows_size(n, n_rows). */
+size_t lmw_rows_size(int n, int n_rows);
+struct lmw_rows lmw_rows_over(uint8_t *memory, int n, int n_rows);
+static inline float *lmw_rows_f32(const struct lmw_rows *r, int i)
+{
+    return (float *)(void *)(r->form[LMW_ACT_F32] + (size_t)i * r->stride[LMW_ACT_F32]);
+}
+/* Makes the other forms of row i out of its f32 one. acts: 1 << enum lmw_act, ORed. */
+void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsigned acts);
+
+/* y[t, i] = (W x_t)_i for the rows i that are mine, for all tokens; ld is y's row width. Returns my rows. */
+void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct lmw_rows *x,
+                  float *y, int ld);
+
+/* Runs the whole stack over the pass; logits of the last n_keep rows go to `logits`. Called by all threads. */
+void lmw_stack_forward(struct lmw_pass *p, float *logits);
+
+#endif

@@ -1,0 +1,170 @@
+/* The forward pass: the one loop over the stack of blocks, and what blocks use during a pass.
+ *
+ * All threads run lmw_stack_forward() together. Between barriers each owns its share: of tokens (norms,
+ * residuals, quantising) or of rows (products). The shares do not change the numbers (pass.h).
+ *
+ * Where only some logits are wanted, the rows nobody will look at leave the pass after the last layer's
+ * token mixer has seen them: its cache needs them, the last channel mixer and the head do not. */
+#include "engine/pass.h"
+
+#include "base/clock.h"
+#include "engine/quant.h"
+
+#include <sched.h>
+
+enum { SPIN = 2000 };
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+void lmw_pass_barrier(struct lmw_pass *p)
+{
+    struct lmw_team *t = p->team;
+    if (p->n_thread == 1)
+        return;
+    uint32_t round = atomic_load_explicit(&t->round, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&t->n_arrived, 1, memory_order_acq_rel) + 1 ==
+        (uint32_t)p->n_thread) {
+        atomic_store_explicit(&t->n_arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->round, round + 1, memory_order_release);
+        return;
+    }
+    for (int i = 0; atomic_load_explicit(&t->round, memory_order_acquire) == round; i++) {
+        if (i < SPIN)
+            relax();
+        else
+            sched_yield();
+    }
+}
+
+/* --- rows --- */
+
+static size_t form_stride(enum lmw_act act, int n)
+{
+    size_t blocks_q8_0 = ((size_t)n + 31) / 32, blocks_q8_k = ((size_t)n + LMW_QK - 1) / LMW_QK;
+    switch (act) {
+    case LMW_ACT_F32: return (size_t)n * sizeof(float);
+    case LMW_ACT_Q8_0: return blocks_q8_0 * sizeof(struct lmw_block_q8_0);
+    case LMW_ACT_Q8_K: return blocks_q8_k * sizeof(struct lmw_block_q8_k);
+    }
+    return 0;
+}
+
+static size_t form_size(enum lmw_act act, int n, int n_rows)
+{
+    return (form_stride(act, n) * (size_t)n_rows + 63) & ~(size_t)63;
+}
+
+size_t lmw_rows_size(int n, int n_rows)
+{
+    return form_size(LMW_ACT_F32, n, n_rows) + form_size(LMW_ACT_Q8_0, n, n_rows) +
+           form_size(LMW_ACT_Q8_K, n, n_rows);
+}
+
+struct lmw_rows lmw_rows_over(uint8_t *memory, int n, int n_rows)
+{
+    struct lmw_rows r = {.n = n};
+    for (enum lmw_act a = LMW_ACT_F32; a <= LMW_ACT_Q8_K; a++) {
+        r.form[a] = memory;
+        r.stride[a] = form_stride(a, n);
+        memory += form_size(a, n, n_rows);
+    }
+    return r;
+}
+
+void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsigned acts)
+{
+    const float *x = lmw_rows_f32(r, i);
+    if (acts & 1u << LMW_ACT_Q8_0)
+        p->k->quantize_q8_0(x, r->form[LMW_ACT_Q8_0] + (size_t)i * r->stride[LMW_ACT_Q8_0], r->n);
+    if (acts & 1u << LMW_ACT_Q8_K)
+        p->k->quantize_q8_k(x, r->form[LMW_ACT_Q8_K] + (size_t)i * r->stride[LMW_ACT_Q8_K], r->n);
+}
+
+void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct lmw_rows *x,
+                  float *y, int ld)
+{
+    int from, to;
+    lmw_pass_share(p, w->n_out, LMW_ROW_STEP, &from, &to);
+    if (from == to || p->n_tok == 0)
+        return;
+    int64_t t0 = p->matmul_ns ? lmw_now_ns() : 0;
+    p->k->mul[w->type].fn(w->n_in, to - from, p->n_tok, w->data + (size_t)from * w->stride,
+                          w->stride, x->form[w->act], x->stride[w->act], y + from, (size_t)ld);
+    if (p->matmul_ns)
+        *p->matmul_ns += lmw_now_ns() - t0;
+}
+
+/* --- the stack --- */
+
+static void embed(struct lmw_pass *p, int from, int to)
+{
+    const struct lmw_matrix *e = &p->m->embedding;
+    for (int t = from; t < to; t++)
+        lmw_to_f32(e->type, e->data + (size_t)p->ids[t] * e->stride, p->x + (size_t)t * e->n_in,
+                   e->n_in);
+}
+
+/* p->in = norm(x) of my tokens, in the forms wanted. */
+static void enter(struct lmw_pass *p, const float *norm, unsigned acts, int from, int to)
+{
+    int n = p->m->n_embd;
+    for (int t = from; t < to; t++) {
+        p->k->rms_norm(lmw_rows_f32(&p->in, t), p->x + (size_t)t * n, norm, n, p->m->norm_eps);
+        lmw_rows_quantize(p, &p->in, t, acts);
+    }
+}
+
+/* Norm, block, barrier: p->out is complete at return, and the residual not yet added. */
+static void run_block(struct lmw_pass *p, const struct lmw_sublayer *sub, void *state)
+{
+    int from, to;
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    enter(p, sub->norm, sub->block->in_acts, from, to);
+    lmw_pass_barrier(p);
+    sub->block->ops->forward(sub->block, state, p);
+    lmw_pass_barrier(p);
+}
+
+static void add_residual(struct lmw_pass *p)
+{
+    int from, to, n = p->m->n_embd;
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    for (int t = from; t < to; t++)
+        p->k->add(p->x + (size_t)t * n, p->out + (size_t)t * n, n);
+}
+
+static void drop_rows(struct lmw_pass *p)
+{
+    size_t skip = (size_t)(p->n_tok - p->n_keep) * p->m->n_embd;
+    p->pos += p->n_tok - p->n_keep;
+    p->x += skip;
+    p->out += skip;
+    p->n_tok = p->n_keep;
+}
+
+void lmw_stack_forward(struct lmw_pass *p, float *logits)
+{
+    const struct lmw_model *m = p->m;
+    int from, to;
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    embed(p, from, to);
+    for (int i = 0; i < m->n_layer; i++) {
+        run_block(p, &m->layers[i].token, p->state[2 * i]);
+        if (i == m->n_layer - 1)
+            drop_rows(p);
+        if (p->n_tok == 0)
+            return;
+        add_residual(p);
+        run_block(p, &m->layers[i].channel, p->state[2 * i + 1]);
+        add_residual(p);
+    }
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    enter(p, m->head_norm, 1u << m->head.act, from, to);
+    lmw_pass_barrier(p);
+    lmw_pass_mul(p, &m->head, &p->in, logits, m->n_vocab);
+}
