@@ -1,9 +1,114 @@
+/* lmwatt report: the table, its JSON, and report.html from recorded runs. */
+#include "base/file.h"
 #include "cli/cli.h"
+#include "report/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct wants {
+    const char *store, *html;
+    struct strs by, runs;
+    bool json;
+};
+
+/* One table per field that any record has. */
+static int add_breakdowns(struct lmw_store *store, const struct wants *w, struct lmw_report *r,
+                          struct lmw_breakdown *parts, struct lmw_arena *arena,
+                          struct lmw_err *err)
+{
+    for (int f = 0; f < w->by.n; f++) {
+        struct lmw_breakdown *b = &parts[r->n_breakdown];
+        int rc = lmw_insight_breakdown(store, r->rows, r->n_row, w->by.v[f], arena, b, err);
+        if (rc < 0)
+            return rc;
+        r->n_breakdown += b->n_value > 0;
+    }
+    return LMW_OK;
+}
+
+static int write_page(const char *path, const struct lmw_report *r, struct lmw_err *err)
+{
+    struct lmw_buf page = {0};
+    struct lmw_atomic file;
+    int rc = lmw_report_html(r, &page, err);
+    if (rc == LMW_OK && (rc = lmw_atomic_open(&file, path, err)) == LMW_OK) {
+        fwrite(page.ptr, 1, page.len, file.f);
+        rc = lmw_atomic_commit(&file, err);
+    }
+    lmw_buf_free(&page);
+    return rc;
+}
+
+static int render(const struct lmw_report *r, const struct wants *w, struct lmw_err *err)
+{
+    struct lmw_buf out = {0};
+    int rc = LMW_OK;
+    if (w->json)
+        rc = lmw_report_json(r, &out, err);
+    else
+        lmw_report_text(r, &out);
+    if (rc == LMW_OK)
+        puts(out.ptr ? out.ptr : "");
+    lmw_buf_free(&out);
+    if (rc == LMW_OK && w->html && (rc = write_page(w->html, r, err)) == LMW_OK)
+        fprintf(stderr, "wrote %s\n", w->html);
+    return rc;
+}
+
+static int report(struct lmw_store *store, const struct wants *w, struct lmw_arena *arena,
+                  struct lmw_err *err)
+{
+    struct lmw_summary *rows;
+    struct lmw_breakdown *parts = LMW_NEW(arena, struct lmw_breakdown, STRS_MAX);
+    int rc, n = lmw_insight_summaries(store, w->runs.v, w->runs.n, arena, &rows, err);
+    if (n < 0)
+        return n;
+    if (n == 0)
+        return lmw_fail(err, LMW_EARG, "this store has no runs: `lmwatt measure` makes them");
+    struct lmw_report r = {.rows = rows, .n_row = n, .breakdowns = parts};
+    if ((rc = add_breakdowns(store, w, &r, parts, arena, err)) < 0)
+        return rc;
+    return render(&r, w, err);
+}
 
 int cmd_report(int argc, char **argv)
 {
-    fprintf(stderr, "lmwatt report: not built yet\n");
-    return 1;
+    struct wants w = {0};
+    const struct opt opts[] = {
+        {"store", 0, OPT_STR, &w.store, "DB",
+         "the store (default: LMW_STORE, or the data directory)"},
+        {"html", 0, OPT_STR, &w.html, "FILE", "write a self-contained page, too"},
+        {"by", 0, OPT_LIST, &w.by, "FIELD",
+         "accuracy by a field (default: template_seen, language)"},
+        {"json", 0, OPT_FLAG, &w.json, NULL, "for machines"},
+        {0},
+    };
+    const struct command_help help = {
+        "lmwatt report [RUN...] [--store DB] [--html FILE]",
+        "Accuracy, speed, joules, IPW and IPJ of recorded runs (all of the store, or those named).",
+        "lmwatt report --html report.html",
+    };
+    int rc = opts_parse(opts, &help, argc, argv, &w.runs);
+    if (rc >= 0)
+        return rc;
+    if (!w.by.n)
+        w.by = (struct strs){{"template_seen", "language"}, 2};
+    struct lmw_err err = {0};
+    struct lmw_arena arena = {0};
+    struct lmw_store *store = NULL;
+    char path[1024];
+    if (!w.store)
+        rc = lmw_store_default_path(path, sizeof path, &err);
+    else
+        rc = snprintf(path, sizeof path, "%s", w.store) < (int)sizeof path
+                 ? LMW_OK
+                 : lmw_fail(&err, LMW_EARG, "--store: path too long");
+    if (rc == LMW_OK && (rc = lmw_arena_open(&arena, (size_t)4 << 30, &err)) == LMW_OK &&
+        (rc = lmw_store_open(&store, path, &err)) == LMW_OK)
+        rc = report(store, &w, &arena, &err);
+    lmw_store_close(store);
+    lmw_arena_close(&arena);
+    return rc < 0 ? cli_fail(&err) : 0;
 }

@@ -1,1 +1,166 @@
-typedef int lmw_empty_report_html_c;
+/* The page: report.html with its @PLACES@ filled. Everything is inside the file, Chart.js too (Debian's
+ * libjs-chart.js, embedded at build time), so it opens without a network and years from now.
+ *
+ * What goes into HTML is escaped as text; what goes into the script is the JSON report, with "<" written
+ * as \u003c so that no string can close the script element. */
+#include "report/columns.h"
+
+#include <string.h>
+
+extern const unsigned char lmw_data_report_html[], lmw_data_chart_js[];
+extern const size_t lmw_data_report_html_len, lmw_data_chart_js_len;
+
+static void escape(struct lmw_buf *out, const char *s)
+{
+    for (; s && *s; s++) {
+        switch (*s) {
+        case '&': lmw_buf_str(out, "&amp;"); break;
+        case '<': lmw_buf_str(out, "&lt;"); break;
+        case '>': lmw_buf_str(out, "&gt;"); break;
+        case '"': lmw_buf_str(out, "&quot;"); break;
+        default: lmw_buf_put(out, s, 1);
+        }
+    }
+}
+
+static void element(struct lmw_buf *out, const char *tag, const char *attributes, const char *text)
+{
+    lmw_buf_printf(out, "<%s%s>", tag, attributes);
+    escape(out, text);
+    lmw_buf_printf(out, "</%s>", tag);
+}
+
+static int put_table(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    struct lmw_buf cell = {0};
+    lmw_buf_str(out, "<thead><tr>");
+    for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
+        lmw_buf_printf(out, "<th scope=\"col\"%s>", c->left ? " class=\"text\"" : "");
+        escape(out, c->head);
+        element(out, "small", "", c->unit);
+        lmw_buf_str(out, "</th>");
+    }
+    lmw_buf_str(out, "</tr></thead><tbody>");
+    for (int row = 0; row < r->n_row; row++) {
+        lmw_buf_printf(out, "<tr%s>", r->rows[row].pareto ? " class=\"pareto\"" : "");
+        for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
+            cell.len = 0;
+            c->cell(&r->rows[row], &cell);
+            element(out, "td", c->left ? " class=\"text\"" : "", cell.ptr);
+        }
+        lmw_buf_str(out, "</tr>");
+    }
+    lmw_buf_str(out, "</tbody>");
+    lmw_buf_free(&cell);
+    return LMW_OK;
+}
+
+static int put_definitions(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
+        element(out, "dt", "", c->head);
+        element(out, "dd", "", c->help);
+    }
+    return LMW_OK;
+}
+
+static int put_caveats(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    struct lmw_buf lines = {0};
+    lmw_report_caveats(r, &lines);
+    char *rest = lines.ptr;
+    for (char *line; rest && (line = strsep(&rest, "\n")) && (*line || rest);) {
+        if (*line)
+            element(out, "li", "", line);
+    }
+    lmw_buf_free(&lines);
+    return LMW_OK;
+}
+
+static void put_breakdown(const struct lmw_report *r, const struct lmw_breakdown *b,
+                          struct lmw_buf *out)
+{
+    lmw_buf_str(out, "<table><caption>% right by ");
+    escape(out, b->field);
+    lmw_buf_str(out, "</caption><thead><tr><th scope=\"col\" class=\"text\">value</th>");
+    element(out, "th", " scope=\"col\"", "queries");
+    for (int k = 0; k < b->n_run; k++)
+        element(out, "th", " scope=\"col\"", lmw_report_label(&r->rows[k]));
+    lmw_buf_str(out, "</tr></thead><tbody>");
+    for (int i = 0; i < b->n_value; i++) {
+        lmw_buf_str(out, "<tr>");
+        element(out, "td", " class=\"text\"", b->value[i]);
+        lmw_buf_printf(out, "<td>%lld</td>", (long long)b->n[i * b->n_run]);
+        for (int k = 0; k < b->n_run; k++)
+            lmw_buf_printf(out, "<td>%.1f</td>", 100 * b->accuracy[i * b->n_run + k].value);
+        lmw_buf_str(out, "</tr>");
+    }
+    lmw_buf_str(out, "</tbody></table>");
+}
+
+static int put_breakdowns(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    for (int i = 0; i < r->n_breakdown; i++)
+        put_breakdown(r, &r->breakdowns[i], out);
+    return LMW_OK;
+}
+
+static int put_data(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    struct lmw_buf json = {0};
+    int rc = lmw_report_json(r, &json, err);
+    for (size_t i = 0; rc == LMW_OK && i < json.len; i++) {
+        if (json.ptr[i] == '<')
+            lmw_buf_str(out, "\\u003c");
+        else
+            lmw_buf_put(out, json.ptr + i, 1);
+    }
+    lmw_buf_free(&json);
+    return rc;
+}
+
+static int put_chart_js(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    lmw_buf_put(out, lmw_data_chart_js, lmw_data_chart_js_len);
+    return LMW_OK;
+}
+
+static int put_version(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    lmw_buf_str(out, LMW_VERSION);
+    return LMW_OK;
+}
+
+static const struct {
+    const char *place;
+    int (*put)(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
+} places[] = {
+    {"@TABLE@", put_table},     {"@DEFINITIONS@", put_definitions},
+    {"@CAVEATS@", put_caveats}, {"@BREAKDOWNS@", put_breakdowns},
+    {"@DATA@", put_data},       {"@CHART_JS@", put_chart_js},
+    {"@VERSION@", put_version},
+};
+
+int lmw_report_html(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    const char *at = (const char *)lmw_data_report_html, *end = at + lmw_data_report_html_len;
+    int rc = LMW_OK;
+    while (at < end && rc == LMW_OK) {
+        lmw_str rest = {at, (size_t)(end - at)};
+        size_t i = 0, n = sizeof places / sizeof *places;
+        while (i < n && !lmw_str_starts(rest, places[i].place))
+            i++;
+        if (i < n) {
+            rc = places[i].put(r, out, err);
+            at += strlen(places[i].place);
+        } else {
+            const char *next = memchr(at + 1, '@', rest.len - 1);
+            next = next ? next : end;
+            lmw_buf_put(out, at, (size_t)(next - at));
+            at = next;
+        }
+    }
+    if (rc == LMW_OK && out->failed)
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for the page");
+    return rc;
+}
