@@ -1,6 +1,6 @@
 /* The thread pool: one generation counter starts a round, one countdown ends it.
  *
- * A worker waits for `round` to change: it spins for about SPIN pause instructions (a decode step is a chain of
+ * A worker waits for `round` to change: it spins for SPIN pause instructions (some 50 us) (a decode step is a chain of
  * rounds microseconds apart), then sleeps on a futex so that an idle pool uses no power. The caller does
  * share 0 itself, then waits for `left` to reach 0 in the same way. With one thread nothing is shared
  * and run() is a plain call. */
@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPIN = 4000, MAX_THREADS = 256 };
+enum { SPIN = 1000, MAX_THREADS = 256 };
 
 struct worker {
     struct lmw_pool *pool;
