@@ -1,0 +1,13 @@
+/* Inside the score room: the scorers with a file of their own, and what they share. */
+#ifndef LMW_SCORE_SCORE_IMPL_H
+#define LMW_SCORE_SCORE_IMPL_H
+
+#include "score/score.h"
+
+lmw_score_fn lmw_score_json;
+
+/* Sets the value and the reason, cut where it is too long. */
+__attribute__((format(printf, 3, 4))) void lmw_score_set(struct lmw_score *s, double value,
+                                                         const char *fmt, ...);
+
+#endif
