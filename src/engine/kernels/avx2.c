@@ -1,6 +1,1078 @@
+/* The AVX2 level (with FMA and F16C: Haswell, Zen and later).
+ *
+ * Few activation rows (decode). One pass over each weight row, lanes along k, weights unpacked in
+ * registers; bound by memory once the weights leave the caches.
+ *
+ * Many activation rows with quantised weights. Tiles of 4 weight rows by 8 activation rows, LANE =
+ * ACTIVATION ROW, so there is nothing to sum across lanes and one float vector is 8 outputs.
+ * Activations are transposed once per 256 weight rows into panels (4 bytes of each of 8 rows side by
+ * side), weights are unpacked once per 16 activation rows and broadcast 4 bytes at a time:
+ *     registers: 4 sums in i16, 4 in i32, 1 activation vector, 1-2 temporaries.
+ * An output's partial sum between two chunks of k is one float, kept in y: splitting k does not
+ * change the order of its additions. Integer sums are exact, so bits equal those of ref:
+ *
+ *     maddubs(w u8, x i8) adds two products in i16:  2 * 15 * 127 = 3,810 (4 bits), 7,874 (5 bits),
+ *     16,002 (6 bits). Before i16 overflows at 32,767 we may add 8, 4 and 2 of those:
+ *     30,480; 31,496; 32,004. Then madd with the sub-block's scale widens to i32.
+ *     8 bits: |w| * |x| goes up to 128 * 127, a pair to 32,512: maddubs(|w|, x * sign(w)) is exact even
+ *     for w = -128 (|w| is read unsigned; x is never -128). The roles must not be swapped. The tiles use
+ *     madd on widened i16 instead: the same count of instructions, better spread over the ports.
+ *
+ * F32, F16, BF16: lanes along k. The order of an output's additions is: chunks of 512; in a chunk 8
+ * lanes of fused multiply-adds, then ((0+1)+(2+3))+((4+5)+(6+7)); then the chunks, one by one.
+ * Tiles of 4 weight rows by 3 activation rows (12 sums, 1 weight, 3 activations: 16 registers).
+ * Longest chain: 64 + 3 + n / 512. */
 #include "engine/kernels/kernels.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "engine/kernels/common.h"
+#include "engine/quant.h"
+
+#define AVX2   LMW_TARGET("avx2,fma,f16c")
+#define INLINE static inline __attribute__((always_inline)) AVX2
+
+INLINE __m256i load(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+INLINE __m128i load128(const void *p)
+{
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+INLINE void store(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
+
+INLINE uint32_t u32_at(const void *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+INLINE __m256i broadcast4(const void *p)
+{
+    return _mm256_set1_epi32((int32_t)u32_at(p));
+}
+
+INLINE float f16_at(const void *p)
+{
+    uint16_t h;
+    memcpy(&h, p, 2);
+    return _cvtsh_ss(h);
+}
+
+INLINE float f32_at(const void *p)
+{
+    float f;
+    memcpy(&f, p, 4);
+    return f;
+}
+
+/* The sums of 8 vectors, in their order. */
+INLINE __m256i sum_each8(const __m256i v[8])
+{
+    __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                            _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+/* --- K-quants: what a super-block's bytes mean -------------------------------------------- */
+
+/* Elements 32 k .. 32 k + 31, unsigned. k is a constant wherever this is inlined. */
+INLINE __m256i q4_k_at(const uint8_t *block, int k)
+{
+    __m256i v = load(block + offsetof(struct lmw_block_q4_k, qs) + k / 2 * 32);
+    return _mm256_and_si256(k % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+}
+
+INLINE __m256i q5_k_at(const uint8_t *block, int k)
+{
+    __m256i v = load(block + offsetof(struct lmw_block_q5_k, qs) + k / 2 * 32);
+    __m256i h = load(block + offsetof(struct lmw_block_q5_k, qh));
+    v = _mm256_and_si256(k % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+    h = k < 4 ? _mm256_slli_epi16(h, 4 - k) : _mm256_srli_epi16(h, k - 4);
+    return _mm256_or_si256(v, _mm256_and_si256(h, _mm256_set1_epi8(16)));
+}
+
+INLINE __m256i q6_k_at(const uint8_t *block, int k)
+{
+    int half = k / 4, c = k % 4;
+    __m256i v = load(block + offsetof(struct lmw_block_q6_k, ql) + half * 64 + c % 2 * 32);
+    __m256i h = load(block + offsetof(struct lmw_block_q6_k, qh) + half * 32);
+    v = _mm256_and_si256(c / 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
+    h = c < 2 ? _mm256_slli_epi16(h, 4 - 2 * c) : _mm256_srli_epi16(h, 2 * c - 4);
+    return _mm256_or_si256(v, _mm256_and_si256(h, _mm256_set1_epi8(0x30)));
+}
+
+/* The eight scales (low half) and eight minima (high half) of Q4_K and Q5_K, as bytes; see
+ * unpack_scales() in ref.c. */
+INLINE __m128i scales_at(const uint8_t *s)
+{
+    uint32_t a = u32_at(s), b = u32_at(s + 4), c = u32_at(s + 8);
+    uint32_t sc_hi = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
+    uint32_t m_hi = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
+    return _mm_set_epi32((int32_t)m_hi, (int32_t)(b & 0x3f3f3f3f), (int32_t)sc_hi,
+                         (int32_t)(a & 0x3f3f3f3f));
+}
+
+#define EACH8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+/* --- K-quants, few activation rows: one weight row by one activation row -------------------- */
+
+/* Word k of each half, everywhere in that half. */
+INLINE __m256i spread(__m256i words, int k)
+{
+    return _mm256_shuffle_epi8(words, _mm256_set1_epi16((int16_t)(0x0100 + 0x0202 * k)));
+}
+
+typedef __m256i at_fn(const uint8_t *block, int k);
+
+/* sum_k scale[k] * sum(q_k x_k) over a super-block, in 8 lanes. */
+INLINE __m256i sum_scaled(at_fn *at, const uint8_t *block, const int8_t *x, __m256i scale)
+{
+    __m256i even = _mm256_setzero_si256(), odd = even;
+#define STEP(k)                                                                    \
+    {                                                                              \
+        __m256i pairs = _mm256_maddubs_epi16(at(block, k), load(x + 32 * (k)));    \
+        pairs = _mm256_madd_epi16(pairs, spread(scale, k));                        \
+        *((k) % 2 ? &odd : &even) = _mm256_add_epi32((k) % 2 ? odd : even, pairs); \
+    }
+    EACH8(STEP)
+#undef STEP
+    return _mm256_add_epi32(even, odd);
+}
+
+/* Q4_K, Q5_K: S and M of ref.c, then its float formula. */
+INLINE float dot_min_k(at_fn *at, size_t block_size, int64_t n, const uint8_t *w, const uint8_t *x)
+{
+    float y = 0;
+    for (int64_t b = 0; b < n / LMW_QK; b++, w += block_size, x += sizeof(struct lmw_block_q8_k)) {
+        __m128i sc_m = scales_at(w + offsetof(struct lmw_block_q4_k, scales));
+        __m128i sc = _mm_cvtepu8_epi16(sc_m);
+        const uint8_t *xq = x + offsetof(struct lmw_block_q8_k, qs);
+        __m256i s = sum_scaled(at, w, (const int8_t *)xq, _mm256_broadcastsi128_si256(sc));
+        __m256i mins = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(sc_m, sc_m)); /* each twice */
+        __m256i m = _mm256_madd_epi16(mins, load(x + offsetof(struct lmw_block_q8_k, bsums)));
+        __m256i sm = _mm256_hadd_epi32(s, m);
+        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sm), _mm256_extracti128_si256(sm, 1));
+        sum = _mm_hadd_epi32(sum, sum);
+        float d = f16_at(w), dmin = f16_at(w + 2), dx = f32_at(x);
+        y += dx * (d * (float)_mm_cvtsi128_si32(sum) - dmin * (float)_mm_extract_epi32(sum, 1));
+    }
+    return y;
+}
+
+AVX2 static float dot_q4_k(int64_t n, const uint8_t *w, const uint8_t *x)
+{
+    return dot_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), n, w, x);
+}
+
+AVX2 static float dot_q5_k(int64_t n, const uint8_t *w, const uint8_t *x)
+{
+    return dot_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), n, w, x);
+}
+
+/* The sixteen scales: the words of even sub-blocks in the low half, of odd ones in the high half,
+ * so that spread(, k) meets elements 32 k .. 32 k + 31. */
+INLINE __m256i q6_k_scales(__m128i sc)
+{
+    const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(sc, even_odd));
+}
+
+/* sum sc (q - 32) x = sum sc q x - 32 sum_j sc[j] sum_j(x) */
+AVX2 static float dot_q6_k(int64_t n, const uint8_t *w, const uint8_t *x)
+{
+    float y = 0;
+    for (int64_t b = 0; b < n / LMW_QK; b++) {
+        __m128i sc = load128(w + offsetof(struct lmw_block_q6_k, scales));
+        const uint8_t *xq = x + offsetof(struct lmw_block_q8_k, qs);
+        __m256i s = sum_scaled(q6_k_at, w, (const int8_t *)xq, q6_k_scales(sc));
+        __m256i bias = _mm256_madd_epi16(_mm256_cvtepi8_epi16(sc),
+                                         load(x + offsetof(struct lmw_block_q8_k, bsums)));
+        s = _mm256_sub_epi32(s, _mm256_slli_epi32(bias, 5));
+        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+        sum = _mm_hadd_epi32(sum, sum);
+        sum = _mm_hadd_epi32(sum, sum);
+        float d = f16_at(w + offsetof(struct lmw_block_q6_k, d));
+        y += f32_at(x) * (d * (float)_mm_cvtsi128_si32(sum));
+        w += sizeof(struct lmw_block_q6_k);
+        x += sizeof(struct lmw_block_q8_k);
+    }
+    return y;
+}
+
+typedef float dot_fn(int64_t n, const uint8_t *w, const uint8_t *x);
+
+/* --- Q8_0, few activation rows: eight weight rows by one activation row, lane = weight row --- */
+
+AVX2 static __m256 dot8_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t *x)
+{
+    __m256 y = _mm256_setzero_ps();
+    for (int64_t o = 0; o < n / 32 * (int64_t)sizeof(struct lmw_block_q8_0);
+         o += sizeof(struct lmw_block_q8_0)) {
+        __m256i xq = load(x + o + 2), sum[8];
+#define STEP(r)                                                                \
+    {                                                                          \
+        __m256i q = load(w[r] + o + 2);                                        \
+        q = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(xq, q)); \
+        sum[r] = _mm256_madd_epi16(q, _mm256_set1_epi16(1));                   \
+    }
+        EACH8(STEP)
+#undef STEP
+        uint16_t dh[8];
+        for (int r = 0; r < 8; r++)
+            memcpy(&dh[r], w[r] + o, 2);
+        __m256 d = _mm256_cvtph_ps(load128(dh));
+        d = _mm256_mul_ps(d, _mm256_set1_ps(f16_at(x + o)));
+        y = _mm256_add_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(sum_each8(sum)), d));
+    }
+    return y;
+}
+
+/* Rows past the end are the last one again, and are not stored. */
+AVX2 static void few_q8_0(int64_t n, int n_row, int n_x, const uint8_t *w, size_t w_stride,
+                          const uint8_t *x, size_t x_stride, float *y, size_t ldy)
+{
+    for (int i = 0; i < n_row; i += 8) {
+        int n_out = n_row - i < 8 ? n_row - i : 8;
+        const uint8_t *rows[8];
+        for (int r = 0; r < 8; r++)
+            rows[r] = w + (size_t)(r < n_out ? i + r : n_row - 1) * w_stride;
+        for (int j = 0; j < n_x; j++) {
+            float out[8];
+            _mm256_storeu_ps(out, dot8_q8_0(n, rows, x + j * x_stride));
+            memcpy(y + j * ldy + i, out, (size_t)n_out * 4);
+        }
+    }
+}
+
+INLINE void few_k(dot_fn *dot, int64_t n, int n_row, int n_x, const uint8_t *w, size_t w_stride,
+                  const uint8_t *x, size_t x_stride, float *y, size_t ldy)
+{
+    for (int i = 0; i < n_row; i++)
+        for (int j = 0; j < n_x; j++)
+            y[j * ldy + i] = dot(n, w + i * w_stride, x + j * x_stride);
+}
+
+/* --- quantised weights, many activation rows: tiles ----------------------------------------- */
+
+enum {
+    TILE_ROW = 4,    /* weight rows of a tile */
+    TILE_X = 8,      /* activation rows of a tile: the lanes */
+    GROUP_X = 16,    /* activation rows per unpacking of weights: 2 panels */
+    GROUP_ROW = 256, /* weight rows per transposition of activations */
+    CHUNK_K = 4,     /* super-blocks per pass: two panels fit in L1 beside the weights */
+    CHUNK_8 = 16,    /* blocks of 32 */
+    FEW_X = 3,       /* fewer activation rows than this: no tile */
+};
+
+/* Eight activation rows of a super-block: bytes 4 g .. 4 g + 3 of row l at q[g][l]. */
+struct panel_k {
+    _Alignas(32) int8_t q[64][TILE_X][4];
+    int16_t sum16[8][TILE_X][2]; /* sums of 16 elements, in pairs */
+    int16_t sum32[4][TILE_X][2]; /* sums of 32 (|.| <= 4,064), in pairs */
+    float d[TILE_X];
+};
+struct panel_8 {
+    _Alignas(32) int16_t q[16][TILE_X][2];
+    float d[TILE_X];
+};
+
+/* Four weight rows of a super-block, unpacked. */
+struct weights_k {
+    _Alignas(32) uint8_t q[TILE_ROW][256];
+    int16_t scale[TILE_ROW][16][2]; /* of each sub-block, twice */
+    int16_t bias[TILE_ROW][8][2]; /* what multiplies sum32 (minima) or sum16 (scales), in pairs */
+    float d[TILE_ROW], dmin[TILE_ROW];
+};
+struct weights_8 {
+    _Alignas(32) int16_t q[TILE_ROW][32];
+    float d[TILE_ROW];
+};
+
+/* Dwords off/4 .. off/4 + 3 of eight rows: out[g] has dword g of each. */
+INLINE void transpose(const uint8_t *const x[8], size_t off, __m256i out[4])
+{
+#define PAIR(i)                                                          \
+    _mm256_inserti128_si256(_mm256_castsi128_si256(load128(x[i] + off)), \
+                            load128(x[(i) + 4] + off), 1)
+    __m256i a = PAIR(0), b = PAIR(1), c = PAIR(2), d = PAIR(3);
+#undef PAIR
+    __m256i ab0 = _mm256_unpacklo_epi32(a, b), ab1 = _mm256_unpackhi_epi32(a, b);
+    __m256i cd0 = _mm256_unpacklo_epi32(c, d), cd1 = _mm256_unpackhi_epi32(c, d);
+    out[0] = _mm256_unpacklo_epi64(ab0, cd0);
+    out[1] = _mm256_unpackhi_epi64(ab0, cd0);
+    out[2] = _mm256_unpacklo_epi64(ab1, cd1);
+    out[3] = _mm256_unpackhi_epi64(ab1, cd1);
+}
+
+AVX2 static void pack_k(const uint8_t *const x[TILE_X], int64_t b, void *panel)
+{
+    struct panel_k *p = panel;
+    size_t off = (size_t)b * sizeof(struct lmw_block_q8_k);
+    __m256i t[4];
+    for (int g = 0; g < 64; g += 4) {
+        transpose(x, off + offsetof(struct lmw_block_q8_k, qs) + 4 * g, t);
+        for (int i = 0; i < 4; i++)
+            store(p->q[g + i], t[i]);
+    }
+    for (int g = 0; g < 8; g += 4) {
+        transpose(x, off + offsetof(struct lmw_block_q8_k, bsums) + 4 * g, t);
+        for (int i = 0; i < 4; i++) {
+            store(p->sum16[g + i], t[i]);
+            t[i] = _mm256_madd_epi16(t[i], _mm256_set1_epi16(1));
+        }
+        for (int i = 0; i < 2; i++) {
+            __m256i high = _mm256_slli_epi32(t[2 * i + 1], 16);
+            store(p->sum32[g / 2 + i], _mm256_blend_epi16(t[2 * i], high, 0xaa));
+        }
+    }
+    for (int l = 0; l < TILE_X; l++)
+        p->d[l] = f32_at(x[l] + off);
+}
+
+AVX2 static void pack_8(const uint8_t *const x[TILE_X], int64_t b, void *panel)
+{
+    const __m256i first =
+        _mm256_set1_epi32((int32_t)0x01800080); /* bytes 0, 1 to the high halves */
+    const __m256i lanes = _mm256_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00, 0, 0x04000400,
+                                            0x08000800, 0x0c000c00);
+    const __m256i lo = _mm256_add_epi8(first, lanes);
+    const __m256i hi = _mm256_add_epi8(lo, _mm256_set1_epi32(0x02000200));
+    struct panel_8 *p = panel;
+    size_t off = (size_t)b * sizeof(struct lmw_block_q8_0);
+    for (int g = 0; g < 8; g += 4) {
+        __m256i t[4];
+        transpose(x, off + offsetof(struct lmw_block_q8_0, qs) + 4 * g, t);
+        for (int i = 0; i < 4; i++) {
+            store(p->q[2 * (g + i)], _mm256_srai_epi16(_mm256_shuffle_epi8(t[i], lo), 8));
+            store(p->q[2 * (g + i) + 1], _mm256_srai_epi16(_mm256_shuffle_epi8(t[i], hi), 8));
+        }
+    }
+    for (int l = 0; l < TILE_X; l++)
+        p->d[l] = f16_at(x[l] + off);
+}
+
+INLINE void unpack_q(at_fn *at, const uint8_t *block, uint8_t q[256])
+{
+#define STEP(k) store(q + 32 * (k), at(block, k));
+    EACH8(STEP)
+#undef STEP
+}
+
+INLINE void unpack_min_k(at_fn *at, size_t block_size, const uint8_t *const w[TILE_ROW], int64_t b,
+                         void *weights)
+{
+    struct weights_k *u = weights;
+    for (int r = 0; r < TILE_ROW; r++) {
+        const uint8_t *block = w[r] + (size_t)b * block_size;
+        unpack_q(at, block, u->q[r]);
+        __m128i sc_m = scales_at(block + offsetof(struct lmw_block_q4_k, scales));
+        store(u->scale[r], _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(sc_m, sc_m)));
+        _mm_storeu_si128((__m128i *)u->bias[r], _mm_cvtepu8_epi16(_mm_srli_si128(sc_m, 8)));
+        u->d[r] = f16_at(block);
+        u->dmin[r] = f16_at(block + 2);
+    }
+}
+
+AVX2 static void unpack_q4_k(const uint8_t *const w[TILE_ROW], int64_t b, void *weights)
+{
+    unpack_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), w, b, weights);
+}
+
+AVX2 static void unpack_q5_k(const uint8_t *const w[TILE_ROW], int64_t b, void *weights)
+{
+    unpack_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), w, b, weights);
+}
+
+AVX2 static void unpack_q6_k(const uint8_t *const w[TILE_ROW], int64_t b, void *weights)
+{
+    struct weights_k *u = weights;
+    for (int r = 0; r < TILE_ROW; r++) {
+        const uint8_t *block = w[r] + (size_t)b * sizeof(struct lmw_block_q6_k);
+        unpack_q(q6_k_at, block, u->q[r]);
+        __m128i sc = load128(block + offsetof(struct lmw_block_q6_k, scales));
+        store(u->scale[r][0], _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(sc, sc)));
+        store(u->scale[r][8], _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(sc, sc)));
+        store(u->bias[r], _mm256_cvtepi8_epi16(sc));
+        u->d[r] = f16_at(block + offsetof(struct lmw_block_q6_k, d));
+    }
+}
+
+AVX2 static void unpack_q8_0(const uint8_t *const w[TILE_ROW], int64_t b, void *weights)
+{
+    struct weights_8 *u = weights;
+    for (int r = 0; r < TILE_ROW; r++) {
+        const uint8_t *block = w[r] + (size_t)b * sizeof(struct lmw_block_q8_0);
+        store(u->q[r], _mm256_cvtepi8_epi16(load128(block + 2)));
+        store(u->q[r] + 16, _mm256_cvtepi8_epi16(load128(block + 18)));
+        u->d[r] = f16_at(block);
+    }
+}
+
+/* Integer sums of a super-block for 4 x 8 outputs. `run` dwords may be added in i16; they share a
+ * scale, as do all of the run's `per_scale` dwords. */
+INLINE void sums_k(const struct weights_k *w, const struct panel_k *p, int run, int per_scale,
+                   __m256i *s0, __m256i *s1, __m256i *s2, __m256i *s3)
+{
+    __m256i t0 = _mm256_setzero_si256(), t1 = t0, t2 = t0, t3 = t0;
+    for (int g = 0; g < 64; g += run) {
+        __m256i x = load(p->q[g]);
+#define FIRST(r) __m256i a##r = _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * g), x);
+        FIRST(0)
+        FIRST(1)
+        FIRST(2) FIRST(3)
+#undef FIRST
+#pragma GCC unroll 8
+            for (int i = g + 1; i < g + run; i++)
+        {
+            x = load(p->q[i]);
+#define NEXT(r) \
+    a##r = _mm256_add_epi16(a##r, _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * i), x));
+            NEXT(0) NEXT(1) NEXT(2) NEXT(3)
+#undef NEXT
+        }
+#define WIDEN(r) \
+    t##r = _mm256_add_epi32(t##r, _mm256_madd_epi16(a##r, broadcast4(w->scale[r][g / per_scale])));
+        WIDEN(0) WIDEN(1) WIDEN(2) WIDEN(3)
+#undef WIDEN
+    }
+    *s0 = t0, *s1 = t1, *s2 = t2, *s3 = t3;
+}
+
+INLINE __m256i sum_bias(const int16_t bias[8][2], const int16_t sum[][TILE_X][2], int n_pair)
+{
+    __m256i s = _mm256_madd_epi16(broadcast4(bias[0]), load(sum[0]));
+#pragma GCC unroll 8
+    for (int i = 1; i < n_pair; i++)
+        s = _mm256_add_epi32(s, _mm256_madd_epi16(broadcast4(bias[i]), load(sum[i])));
+    return s;
+}
+
+INLINE void tile_min_k(const void *weights, const void *panel, int run, __m256 y[TILE_ROW])
+{
+    const struct weights_k *w = weights;
+    const struct panel_k *p = panel;
+    __m256i s0, s1, s2, s3;
+    sums_k(w, p, run, 8, &s0, &s1, &s2, &s3);
+    __m256 dx = _mm256_loadu_ps(p->d);
+#define OUT(r)                                                            \
+    {                                                                     \
+        __m256 s = _mm256_cvtepi32_ps(s##r);                              \
+        __m256 m = _mm256_cvtepi32_ps(sum_bias(w->bias[r], p->sum32, 4)); \
+        s = _mm256_sub_ps(_mm256_mul_ps(_mm256_set1_ps(w->d[r]), s),      \
+                          _mm256_mul_ps(_mm256_set1_ps(w->dmin[r]), m));  \
+        y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(dx, s));                 \
+    }
+    OUT(0) OUT(1) OUT(2) OUT(3)
+#undef OUT
+}
+
+AVX2 static void tile_q4_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
+{
+    tile_min_k(weights, panel, 8, y);
+}
+
+AVX2 static void tile_q5_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
+{
+    tile_min_k(weights, panel, 4, y);
+}
+
+AVX2 static void tile_q6_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
+{
+    const struct weights_k *w = weights;
+    const struct panel_k *p = panel;
+    __m256i s0, s1, s2, s3;
+    sums_k(w, p, 2, 4, &s0, &s1, &s2, &s3);
+    __m256 dx = _mm256_loadu_ps(p->d);
+#define OUT(r)                                                                                    \
+    {                                                                                             \
+        __m256i bias = _mm256_slli_epi32(sum_bias(w->bias[r], p->sum16, 8), 5);                   \
+        __m256 s = _mm256_cvtepi32_ps(_mm256_sub_epi32(s##r, bias));                              \
+        y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(dx, _mm256_mul_ps(_mm256_set1_ps(w->d[r]), s))); \
+    }
+    OUT(0) OUT(1) OUT(2) OUT(3)
+#undef OUT
+}
+
+AVX2 static void tile_q8_0(const void *weights, const void *panel, __m256 y[TILE_ROW])
+{
+    const struct weights_8 *w = weights;
+    const struct panel_8 *p = panel;
+    __m256i x = load(p->q[0]);
+#define FIRST(r) __m256i s##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
+    FIRST(0)
+    FIRST(1)
+    FIRST(2) FIRST(3)
+#undef FIRST
+#pragma GCC unroll 16
+        for (int g = 1; g < 16; g++)
+    {
+        x = load(p->q[g]);
+#define NEXT(r) s##r = _mm256_add_epi32(s##r, _mm256_madd_epi16(broadcast4(w->q[r] + 2 * g), x));
+        NEXT(0) NEXT(1) NEXT(2) NEXT(3)
+#undef NEXT
+    }
+    __m256 dx = _mm256_loadu_ps(p->d);
+#define OUT(r)                                                         \
+    y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(_mm256_cvtepi32_ps(s##r), \
+                                             _mm256_mul_ps(_mm256_set1_ps(w->d[r]), dx)));
+    OUT(0) OUT(1) OUT(2) OUT(3)
+#undef OUT
+}
+
+/* How a format is multiplied by tiles. Sizes in bytes. */
+struct tiled {
+    int block; /* elements */
+    int chunk; /* blocks per pass */
+    size_t panel_size, weights_size;
+    void (*pack)(const uint8_t *const x[TILE_X], int64_t b, void *panel);
+    void (*unpack)(const uint8_t *const w[TILE_ROW], int64_t b, void *weights);
+    void (*tile)(const void *weights, const void *panel, __m256 y[TILE_ROW]);
+};
+
+/* 4 x 4 in each half: vectors of 4 rows of w to and from vectors of 8 rows of x. */
+INLINE void transpose_ps(__m256 v[4])
+{
+    __m256 ab0 = _mm256_unpacklo_ps(v[0], v[1]), ab1 = _mm256_unpackhi_ps(v[0], v[1]);
+    __m256 cd0 = _mm256_unpacklo_ps(v[2], v[3]), cd1 = _mm256_unpackhi_ps(v[2], v[3]);
+    v[0] = _mm256_shuffle_ps(ab0, cd0, 0x44);
+    v[1] = _mm256_shuffle_ps(ab0, cd0, 0xee);
+    v[2] = _mm256_shuffle_ps(ab1, cd1, 0x44);
+    v[3] = _mm256_shuffle_ps(ab1, cd1, 0xee);
+}
+
+/* y[j * ldy + r] for r < n_row, j < n_x, from and to a lane per j. */
+AVX2 static void load_y(const float *y, size_t ldy, int n_row, int n_x, __m256 v[TILE_ROW])
+{
+    float t[TILE_X][TILE_ROW] = {0};
+    for (int j = 0; j < n_x; j++)
+        for (int r = 0; r < n_row; r++)
+            t[j][r] = y[j * ldy + r];
+    for (int i = 0; i < 4; i++)
+        v[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(t[i])),
+                                    _mm_loadu_ps(t[i + 4]), 1);
+    transpose_ps(v);
+}
+
+AVX2 static void store_y(float *y, size_t ldy, int n_row, int n_x, __m256 v[TILE_ROW])
+{
+    float t[TILE_X][TILE_ROW];
+    transpose_ps(v);
+    for (int i = 0; i < 4; i++) {
+        _mm_storeu_ps(t[i], _mm256_castps256_ps128(v[i]));
+        _mm_storeu_ps(t[i + 4], _mm256_extractf128_ps(v[i], 1));
+    }
+    for (int j = 0; j < n_x; j++)
+        for (int r = 0; r < n_row; r++)
+            y[j * ldy + r] = t[j][r];
+}
+
+/* Rows of x and w past the end are the last one again, and are not stored. */
+AVX2 static void mul_tiles(const struct tiled *f, int64_t n, int n_row, int n_x, const uint8_t *w,
+                           size_t w_stride, const uint8_t *x, size_t x_stride, float *y,
+                           size_t ldy)
+{
+    _Alignas(32) uint8_t panels[GROUP_X / TILE_X * CHUNK_K * sizeof(struct panel_k)];
+    _Alignas(32) uint8_t weights[CHUNK_K * sizeof(struct weights_k)];
+    int64_t n_block = n / f->block;
+    for (int i0 = 0; i0 < n_row; i0 += GROUP_ROW) {
+        int i1 = i0 + GROUP_ROW < n_row ? i0 + GROUP_ROW : n_row;
+        for (int64_t b0 = 0; b0 < n_block; b0 += f->chunk) {
+            int nb = (int)(n_block - b0 < f->chunk ? n_block - b0 : f->chunk);
+            for (int j0 = 0; j0 < n_x; j0 += GROUP_X) {
+                int j1 = j0 + GROUP_X < n_x ? j0 + GROUP_X : n_x;
+                uint8_t *panel = panels;
+                for (int j = j0; j < j1; j += TILE_X) {
+                    const uint8_t *rows[TILE_X];
+                    for (int l = 0; l < TILE_X; l++)
+                        rows[l] = x + (size_t)(j + l < n_x ? j + l : n_x - 1) * x_stride;
+                    for (int b = 0; b < nb; b++, panel += f->panel_size)
+                        f->pack(rows, b0 + b, panel);
+                }
+                for (int i = i0; i < i1; i += TILE_ROW) {
+                    const uint8_t *rows[TILE_ROW];
+                    for (int r = 0; r < TILE_ROW; r++)
+                        rows[r] = w + (size_t)(i + r < i1 ? i + r : i1 - 1) * w_stride;
+                    for (int b = 0; b < nb; b++)
+                        f->unpack(rows, b0 + b, weights + (size_t)b * f->weights_size);
+                    panel = panels;
+                    for (int j = j0; j < j1; j += TILE_X) {
+                        int nr = i1 - i < TILE_ROW ? i1 - i : TILE_ROW;
+                        int nx = j1 - j < TILE_X ? j1 - j : TILE_X;
+                        __m256 acc[TILE_ROW];
+                        for (int r = 0; r < TILE_ROW; r++)
+                            acc[r] = _mm256_setzero_ps();
+                        if (b0 > 0)
+                            load_y(y + j * ldy + i, ldy, nr, nx, acc);
+                        for (int b = 0; b < nb; b++, panel += f->panel_size)
+                            f->tile(weights + (size_t)b * f->weights_size, panel, acc);
+                        store_y(y + j * ldy + i, ldy, nr, nx, acc);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* How many of n_x rows go through tiles: a last tile is worth it from FEW_X rows on. */
+static int n_tiled(int64_t n, int n_x)
+{
+    return n == 0 ? 0 : n_x % TILE_X < FEW_X ? n_x - n_x % TILE_X : n_x;
+}
+
+#define MUL(format, few_fn, ...)                                                                 \
+    AVX2 static void mul_##format(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, \
+                                  const void *x, size_t x_stride, float *y, size_t ldy)          \
+    {                                                                                            \
+        static const struct tiled f = {__VA_ARGS__};                                             \
+        int j = n_tiled(n, n_x);                                                                 \
+        mul_tiles(&f, n, n_row, j, w, w_stride, x, x_stride, y, ldy);                            \
+        few_fn(n, n_row, n_x - j, w, w_stride, (const uint8_t *)x + j * x_stride, x_stride,      \
+               y + j * ldy, ldy);                                                                \
+    }
+#define MUL_K(format)                                                                            \
+    AVX2 static void few_##format(int64_t n, int n_row, int n_x, const uint8_t *w,               \
+                                  size_t w_stride, const uint8_t *x, size_t x_stride, float *y,  \
+                                  size_t ldy)                                                    \
+    {                                                                                            \
+        few_k(dot_##format, n, n_row, n_x, w, w_stride, x, x_stride, y, ldy);                    \
+    }                                                                                            \
+    MUL(format, few_##format, LMW_QK, CHUNK_K, sizeof(struct panel_k), sizeof(struct weights_k), \
+        pack_k, unpack_##format, tile_##format)
+
+MUL_K(q4_k)
+MUL_K(q5_k)
+MUL_K(q6_k)
+MUL(q8_0, few_q8_0, 32, CHUNK_8, sizeof(struct panel_8), sizeof(struct weights_8), pack_8,
+    unpack_q8_0, tile_q8_0)
+
+/* --- F32, F16, BF16 ------------------------------------------------------------------------- */
+
+enum {
+    CHUNK_F = 512, /* elements; part of the order of additions */
+    GROUP_F = 24,  /* activation rows per conversion of 4 weight rows */
+    ROWS_F = 64,   /* weight rows per pass over a chunk: they stay in L2 */
+};
+
+typedef __m256 load_fn(const uint8_t *p);
+
+INLINE __m256 load_f32(const uint8_t *p)
+{
+    return _mm256_loadu_ps((const float *)(const void *)p);
+}
+
+INLINE __m256 load_f16(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(load128(p));
+}
+
+INLINE __m256 load_bf16(const uint8_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(p)), 16));
+}
+
+/* The first n < 8 elements, then zeros. */
+INLINE __m256 load_head(load_fn *load8, size_t elem, const uint8_t *p, int64_t n)
+{
+    uint8_t t[32] = {0};
+    memcpy(t, p, (size_t)n * elem);
+    return load8(t);
+}
+
+/* The sums of four vectors, each ((0+1)+(2+3))+((4+5)+(6+7)). */
+INLINE __m128 sum_each4(__m256 a, __m256 b, __m256 c, __m256 d)
+{
+    __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+}
+
+/* y[0 .. n_row) (+)= s */
+INLINE void put4(float *y, int n_row, bool first, __m128 s)
+{
+    if (n_row >= 4) {
+        _mm_storeu_ps(y, first ? s : _mm_add_ps(_mm_loadu_ps(y), s));
+        return;
+    }
+    float t[4];
+    _mm_storeu_ps(t, s);
+    for (int r = 0; r < n_row; r++)
+        y[r] = first ? t[r] : y[r] + t[r];
+}
+
+/* A chunk of 4 weight rows by n_x <= 3 activation rows (n_x is a constant where this is inlined). */
+INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const uint8_t *const w[4],
+                       const uint8_t *x, size_t x_stride, float *y, size_t ldy, int n_row,
+                       bool first)
+{
+    const uint8_t *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
+    const uint8_t *x1 = x + x_stride, *x2 = x1 + x_stride;
+    __m256 a00 = _mm256_setzero_ps(), a01 = a00, a02 = a00, a10 = a00, a11 = a00, a12 = a00;
+    __m256 a20 = a00, a21 = a00, a22 = a00, a30 = a00, a31 = a00, a32 = a00;
+#define ROW(r, load_w)                                                 \
+    {                                                                  \
+        __m256 v = load_w;                                             \
+        a##r##0 = _mm256_fmadd_ps(v, v0, a##r##0);                     \
+        a##r##1 = n_x > 1 ? _mm256_fmadd_ps(v, v1, a##r##1) : a##r##1; \
+        a##r##2 = n_x > 2 ? _mm256_fmadd_ps(v, v2, a##r##2) : a##r##2; \
+    }
+    int64_t k = 0;
+    for (; k + 8 <= n; k += 8) {
+        __m256 v0 = load_f32(x + 4 * k);
+        __m256 v1 = n_x > 1 ? load_f32(x1 + 4 * k) : v0;
+        __m256 v2 = n_x > 2 ? load_f32(x2 + 4 * k) : v0;
+        ROW(0, load8(w0 + (size_t)k * elem))
+        ROW(1, load8(w1 + (size_t)k * elem))
+        ROW(2, load8(w2 + (size_t)k * elem))
+        ROW(3, load8(w3 + (size_t)k * elem))
+    }
+    if (k < n) {
+        __m256 v0 = load_head(load_f32, 4, x + 4 * k, n - k);
+        __m256 v1 = n_x > 1 ? load_head(load_f32, 4, x1 + 4 * k, n - k) : v0;
+        __m256 v2 = n_x > 2 ? load_head(load_f32, 4, x2 + 4 * k, n - k) : v0;
+        ROW(0, load_head(load8, elem, w0 + (size_t)k * elem, n - k))
+        ROW(1, load_head(load8, elem, w1 + (size_t)k * elem, n - k))
+        ROW(2, load_head(load8, elem, w2 + (size_t)k * elem, n - k))
+        ROW(3, load_head(load8, elem, w3 + (size_t)k * elem, n - k))
+    }
+#undef ROW
+    put4(y, n_row, first, sum_each4(a00, a10, a20, a30));
+    if (n_x > 1)
+        put4(y + ldy, n_row, first, sum_each4(a01, a11, a21, a31));
+    if (n_x > 2)
+        put4(y + 2 * ldy, n_row, first, sum_each4(a02, a12, a22, a32));
+}
+
+/* A chunk of 4 weight rows by any number of activation rows. */
+INLINE void tiles_float(load_fn *load8, size_t elem, int n_x, int64_t n, const uint8_t *const w[4],
+                        const uint8_t *x, size_t x_stride, float *y, size_t ldy, int n_row,
+                        bool first)
+{
+    int j = 0;
+    for (; j + 3 <= n_x; j += 3)
+        tile_float(load8, elem, 3, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
+                   first);
+    if (n_x - j == 2)
+        tile_float(load8, elem, 2, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
+                   first);
+    if (n_x - j == 1)
+        tile_float(load8, elem, 1, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
+                   first);
+}
+
+INLINE void to_scratch(load_fn *load8, size_t elem, int64_t n, const uint8_t *w, float *t)
+{
+    int64_t k = 0;
+    for (; k + 8 <= n; k += 8)
+        _mm256_store_ps(t + k, load8(w + (size_t)k * elem));
+    if (k < n)
+        _mm256_store_ps(t + k, load_head(load8, elem, w + (size_t)k * elem, n - k));
+}
+
+/* Weights of 2 bytes are widened first when more than one tile will use them. */
+INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, int n_row, int n_x, const uint8_t *w,
+                      size_t w_stride, const uint8_t *x, size_t x_stride, float *y, size_t ldy)
+{
+    _Alignas(32) float t[4][CHUNK_F];
+    int rows_group = n_x <= 3 ? 4 : ROWS_F;
+    for (int i0 = 0; i0 < n_row; i0 += rows_group) {
+        int i1 = n_row - i0 < rows_group ? n_row : i0 + rows_group;
+        int64_t k0 = 0;
+        do {
+            int64_t nk = n - k0 < CHUNK_F ? n - k0 : CHUNK_F;
+            for (int j0 = 0; j0 < n_x; j0 += GROUP_F) {
+                int nx = n_x - j0 < GROUP_F ? n_x - j0 : GROUP_F;
+                const uint8_t *xk = x + j0 * x_stride + 4 * k0;
+                for (int i = i0; i < i1; i += 4) {
+                    const uint8_t *rows[4];
+                    for (int r = 0; r < 4; r++)
+                        rows[r] = w + (size_t)(i + r < i1 ? i + r : i1 - 1) * w_stride +
+                                  (size_t)k0 * elem;
+                    float *out = y + j0 * ldy + i;
+                    if (elem == 4 || nx <= 3) {
+                        tiles_float(load8, elem, nx, nk, rows, xk, x_stride, out, ldy, i1 - i,
+                                    k0 == 0);
+                        continue;
+                    }
+                    for (int r = 0; r < 4; r++) {
+                        to_scratch(load8, elem, nk, rows[r], t[r]);
+                        rows[r] = (const uint8_t *)t[r];
+                    }
+                    tiles_float(load_f32, 4, nx, nk, rows, xk, x_stride, out, ldy, i1 - i,
+                                k0 == 0);
+                }
+            }
+            k0 += CHUNK_F;
+        } while (k0 < n);
+    }
+}
+
+#define MUL_FLOAT(format, elem)                                                                  \
+    AVX2 static void mul_##format(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, \
+                                  const void *x, size_t x_stride, float *y, size_t ldy)          \
+    {                                                                                            \
+        mul_float(load_##format, elem, n, n_row, n_x, w, w_stride, x, x_stride, y, ldy);         \
+    }
+MUL_FLOAT(f32, 4)
+MUL_FLOAT(f16, 2)
+MUL_FLOAT(bf16, 2)
+
+/* --- activations ---------------------------------------------------------------------------- */
+
+INLINE __m256i max_abs_bits(__m256i max, const float *x)
+{
+    return _mm256_max_epi32(max, _mm256_and_si256(load(x), _mm256_set1_epi32(0x7fffffff)));
+}
+
+/* The largest |x| of n (a multiple of 8), as f32 bits: NaN > inf > finite. */
+INLINE uint32_t amax_bits(const float *x, int n)
+{
+    __m256i m = _mm256_setzero_si256();
+    for (int i = 0; i < n; i += 8)
+        m = max_abs_bits(m, x + i);
+    __m128i h = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
+    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(h);
+}
+
+INLINE float bits_f32(uint32_t b)
+{
+    float f;
+    memcpy(&f, &b, 4);
+    return f;
+}
+
+/* round(x * inv) of 32, to nearest even. */
+INLINE __m256i round_32(const float *x, float inv)
+{
+    __m256 s = _mm256_set1_ps(inv);
+#define Q(i) _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * (i)), s))
+    __m256i a = _mm256_packs_epi32(Q(0), Q(1)), b = _mm256_packs_epi32(Q(2), Q(3));
+#undef Q
+    return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+AVX2 static void quantize_q8_0(const float *x, void *y, int64_t n)
+{
+    uint8_t *out = y;
+    for (int64_t b = 0; b < n / 32; b++, x += 32, out += sizeof(struct lmw_block_q8_0)) {
+        uint32_t amax = amax_bits(x, 32);
+        uint16_t d = LMW_F16_NAN;
+        float inv = 0;
+        if (amax < LMW_F32_INF_BITS) {
+            d = _cvtss_sh(bits_f32(amax) / 127.0f, _MM_FROUND_TO_NEAREST_INT);
+            if (127.0f * _cvtsh_ss(d) < bits_f32(amax))
+                d++;
+            inv = d ? 1.0f / _cvtsh_ss(d) : 0.0f;
+        }
+        memcpy(out, &d, 2);
+        store(out + 2, amax < LMW_F32_INF_BITS ? round_32(x, inv) : _mm256_setzero_si256());
+    }
+}
+
+AVX2 static void quantize_q8_k(const float *x, void *y, int64_t n)
+{
+    uint8_t *out = y;
+    for (int64_t b = 0; b < n / LMW_QK; b++, x += LMW_QK, out += sizeof(struct lmw_block_q8_k)) {
+        uint32_t amax = amax_bits(x, LMW_QK);
+        float d = NAN;
+        if (amax < LMW_F32_INF_BITS) {
+            d = bits_f32(amax) / 127.0f;
+            if (d < LMW_Q8_K_MIN_D)
+                d = 0;
+        }
+        memcpy(out, &d, 4);
+        float inv = d > 0 ? 1.0f / d : 0.0f;
+        for (int k = 0; k < 8; k++) {
+            __m256i q = isnan(d) ? _mm256_setzero_si256() : round_32(x + 32 * k, inv);
+            store(out + offsetof(struct lmw_block_q8_k, qs) + 32 * k, q);
+            __m256i s = _mm256_maddubs_epi16(_mm256_set1_epi8(1), q);
+            s = _mm256_madd_epi16(s, _mm256_set1_epi16(1));
+            s = _mm256_hadd_epi32(s, s);
+            s = _mm256_hadd_epi32(s, s);
+            int16_t sums[2] = {(int16_t)_mm256_extract_epi32(s, 0),
+                               (int16_t)_mm256_extract_epi32(s, 4)};
+            memcpy(out + offsetof(struct lmw_block_q8_k, bsums) + 4 * k, sums, 4);
+        }
+    }
+}
+
+AVX2 static void to_f16(uint16_t *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(y + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++)
+        y[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
+}
+
+/* --- vectors -------------------------------------------------------------------------------- */
+
+/* Lanes below n, for masked loads and stores of the last n < 8 elements. */
+INLINE __m256i first_lanes(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* common.h's exponential. min and max return their second operand when one is NaN. */
+INLINE __m256 exp_ps(__m256 x)
+{
+    x = _mm256_min_ps(_mm256_set1_ps(LMW_EXP_HI), _mm256_max_ps(_mm256_set1_ps(LMW_EXP_LO), x));
+    __m256i k = _mm256_cvtps_epi32(_mm256_mul_ps(x, _mm256_set1_ps(LMW_EXP_LOG2E)));
+    __m256 kf = _mm256_cvtepi32_ps(k);
+    __m256 r = _mm256_sub_ps(x, _mm256_mul_ps(kf, _mm256_set1_ps(LMW_EXP_LN2_HI)));
+    r = _mm256_sub_ps(r, _mm256_mul_ps(kf, _mm256_set1_ps(LMW_EXP_LN2_LO)));
+    __m256 q = _mm256_set1_ps(LMW_EXP_Q4);
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(LMW_EXP_Q3));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(LMW_EXP_Q2));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(LMW_EXP_Q1));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(LMW_EXP_Q0));
+    q = _mm256_mul_ps(_mm256_mul_ps(r, r), q);
+    __m256 p = _mm256_add_ps(_mm256_add_ps(r, q), _mm256_set1_ps(1.0f));
+    __m256i bias = _mm256_set1_epi32(127), half = _mm256_srai_epi32(k, 1);
+    __m256i a = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+    __m256i b = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(k, half), bias), 23);
+    return _mm256_mul_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
+}
+
+INLINE __m256d widen_lo(__m256 v)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+}
+
+INLINE __m256d widen_hi(__m256 v)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
+
+INLINE double sum_pd(__m256d v)
+{
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+AVX2 static void rms_norm(float *y, const float *x, const float *w, int64_t n, float eps)
+{
+    __m256d lo = _mm256_setzero_pd(), hi = lo;
+    int64_t i = 0;
+    __m256i tail = first_lanes(n % 8);
+    for (; i < n; i += 8) {
+        __m256 v = n - i >= 8 ? _mm256_loadu_ps(x + i) : _mm256_maskload_ps(x + i, tail);
+        lo = _mm256_fmadd_pd(widen_lo(v), widen_lo(v), lo);
+        hi = _mm256_fmadd_pd(widen_hi(v), widen_hi(v), hi);
+    }
+    double mean = sum_pd(_mm256_add_pd(lo, hi)) / (double)n;
+    __m256 scale = _mm256_set1_ps((float)(1.0 / sqrt(mean + (double)eps)));
+    for (i = 0; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_mul_ps(_mm256_loadu_ps(x + i), scale),
+                                              _mm256_loadu_ps(w + i)));
+    if (i < n)
+        _mm256_maskstore_ps(y + i, tail,
+                            _mm256_mul_ps(_mm256_mul_ps(_mm256_maskload_ps(x + i, tail), scale),
+                                          _mm256_maskload_ps(w + i, tail)));
+}
+
+AVX2 static void softmax(float *x, int64_t n)
+{
+    __m256i tail = first_lanes(n % 8);
+    const __m256 first = _mm256_set1_ps(x[0]);
+    __m256 m = first;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        m = _mm256_max_ps(_mm256_loadu_ps(x + i), m);
+    if (i < n)
+        m = _mm256_max_ps(
+            _mm256_blendv_ps(first, _mm256_maskload_ps(x + i, tail), _mm256_castsi256_ps(tail)),
+            m);
+    m = _mm256_max_ps(m, _mm256_permute2f128_ps(m, m, 1));
+    m = _mm256_max_ps(m, _mm256_permute_ps(m, 0x4e));
+    m = _mm256_max_ps(m, _mm256_permute_ps(m, 0xb1));
+    __m256d lo = _mm256_setzero_pd(), hi = lo;
+    for (i = 0; i + 8 <= n; i += 8) {
+        __m256 e = exp_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), m));
+        _mm256_storeu_ps(x + i, e);
+        lo = _mm256_add_pd(lo, widen_lo(e));
+        hi = _mm256_add_pd(hi, widen_hi(e));
+    }
+    if (i < n) {
+        __m256 e = exp_ps(_mm256_sub_ps(_mm256_maskload_ps(x + i, tail), m));
+        e = _mm256_and_ps(e, _mm256_castsi256_ps(tail));
+        _mm256_maskstore_ps(x + i, tail, e);
+        lo = _mm256_add_pd(lo, widen_lo(e));
+        hi = _mm256_add_pd(hi, widen_hi(e));
+    }
+    __m256 inv = _mm256_set1_ps((float)(1.0 / sum_pd(_mm256_add_pd(lo, hi))));
+    for (i = 0; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), inv));
+    if (i < n)
+        _mm256_maskstore_ps(x + i, tail, _mm256_mul_ps(_mm256_maskload_ps(x + i, tail), inv));
+}
+
+INLINE __m256 swiglu_ps(__m256 gate, __m256 up)
+{
+    __m256 e = exp_ps(_mm256_xor_ps(gate, _mm256_set1_ps(-0.0f)));
+    return _mm256_mul_ps(_mm256_div_ps(gate, _mm256_add_ps(_mm256_set1_ps(1.0f), e)), up);
+}
+
+AVX2 static void swiglu(float *y, const float *gate, const float *up, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, swiglu_ps(_mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i)));
+    if (i < n) {
+        __m256i tail = first_lanes(n - i);
+        _mm256_maskstore_ps(
+            y + i, tail,
+            swiglu_ps(_mm256_maskload_ps(gate + i, tail), _mm256_maskload_ps(up + i, tail)));
+    }
+}
+
+AVX2 static void add(float *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
+    for (; i < n; i++)
+        y[i] += x[i];
+}
 
 void lmw_fill_avx2(struct lmw_kernels *k)
 {
-    (void)k;
+    k->mul[LMW_F32].fn = mul_f32;
+    k->mul[LMW_F16].fn = mul_f16;
+    k->mul[LMW_BF16].fn = mul_bf16;
+    k->mul[LMW_Q8_0].fn = mul_q8_0;
+    k->mul[LMW_Q4_K].fn = mul_q4_k;
+    k->mul[LMW_Q5_K].fn = mul_q5_k;
+    k->mul[LMW_Q6_K].fn = mul_q6_k;
+    k->quantize_q8_0 = quantize_q8_0;
+    k->quantize_q8_k = quantize_q8_k;
+    k->rms_norm = rms_norm;
+    k->softmax = softmax;
+    k->swiglu = swiglu;
+    k->add = add;
+    k->to_f16 = to_f16;
 }
+
+#else
+
+typedef int lmw_no_avx2_here; /* a file may not be empty */
+
+#endif

@@ -13,7 +13,8 @@
  *    f32 operations ref.c spells out;
  *  - products satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|, exact being the f64 sum
  *    over the dequantised operands, nb the float additions in an output's longest chain (n over the
- *    format's block), and |w_i| counted as |d sc q| + |dmin m| where a format has minima;
+ *    format's block; at most 72 + n / 512 for F32, F16, BF16), and |w_i| counted as
+ *    |d sc q| + |dmin m| where a format has minima;
  *  - a NaN or an infinity in an operand makes the outputs it reaches NaN or infinite, and no others;
  *  - contraction is off; FMA only where written. */
 #ifndef LMW_ENGINE_KERNELS_KERNELS_H
@@ -59,11 +60,6 @@ struct lmw_kernels {
     /* y = silu(gate) * up; y may be gate. */
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
     void (*add)(float *y, const float *x, int64_t n); /* y += x */
-    /* Attention over a cache in f16: dot(q, k) with f32 sums, and out += a * v. */
-    float (*dot_f16)(const float *q, const uint16_t *k, int64_t n);
-    void (*axpy_f16)(float *y, float a, const uint16_t *v, int64_t n);
-    float (*dot_f32)(const float *q, const float *k, int64_t n);
-    void (*axpy_f32)(float *y, float a, const float *v, int64_t n);
     void (*to_f16)(uint16_t *y, const float *x, int64_t n); /* round to nearest even */
 };
 

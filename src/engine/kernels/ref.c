@@ -319,28 +319,6 @@ static void add(float *y, const float *x, int64_t n)
         y[i] += x[i];
 }
 
-static float vec_dot_f32(const float *q, const float *k, int64_t n)
-{
-    return dot_f32(n, (const uint8_t *)k, (const uint8_t *)q);
-}
-
-static float vec_dot_f16(const float *q, const uint16_t *k, int64_t n)
-{
-    return dot_f16(n, (const uint8_t *)k, (const uint8_t *)q);
-}
-
-static void axpy_f32(float *y, float a, const float *v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] += a * v[i];
-}
-
-static void axpy_f16(float *y, float a, const uint16_t *v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] += a * lmw_f16_to_f32(v[i]);
-}
-
 void lmw_fill_ref(struct lmw_kernels *k)
 {
     k->mul[LMW_F32] = (struct lmw_mul){LMW_ACT_F32, mul_f32};
@@ -356,9 +334,5 @@ void lmw_fill_ref(struct lmw_kernels *k)
     k->softmax = softmax;
     k->swiglu = swiglu;
     k->add = add;
-    k->dot_f16 = vec_dot_f16;
-    k->axpy_f16 = axpy_f16;
-    k->dot_f32 = vec_dot_f32;
-    k->axpy_f32 = axpy_f32;
     k->to_f16 = to_f16;
 }
