@@ -102,6 +102,15 @@ static const char *foreign_format(uint32_t type)
     return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";
 }
 
+const char *lmw_file_type_name(int64_t id)
+{
+    static const char *const names[] = {
+        [0] = "F32",     [1] = "F16",     [7] = "Q8_0",  [14] = "Q4_K_S", [15] = "Q4_K_M",
+        [16] = "Q5_K_S", [17] = "Q5_K_M", [18] = "Q6_K", [32] = "BF16",
+    };
+    return id >= 0 && id < (int64_t)(sizeof(names) / sizeof(names[0])) ? names[id] : NULL;
+}
+
 /* ---- the cursor ---- */
 
 struct cursor {

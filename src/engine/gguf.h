@@ -83,6 +83,9 @@ const char *lmw_type_name(enum lmw_type t);                    /* "Q4_K" */
 size_t lmw_type_row_size(enum lmw_type t, int64_t n);          /* bytes of n elements; 0 if n is no multiple of the block */
 int lmw_type_block(enum lmw_type t);                           /* elements per block */
 
+/* What a value of general.file_type is called ("Q4_K_M"; llama.cpp's enum llama_ftype), or NULL. */
+const char *lmw_file_type_name(int64_t id);
+
 /* Writing: add key/values and declare tensors in any order, then write each tensor's data in
  * declaration order, then close. The file appears under its name only when all of it is on disk. */
 struct lmw_gguf_writer;

@@ -325,20 +325,6 @@ static int bind_model(struct lmw_binder *b, struct lmw_err *err)
     return check_all_used(b, err);
 }
 
-/* general.file_type's ids that we meet (llama.cpp's llama_ftype). */
-static const char *file_type_name(int64_t id)
-{
-    static const struct {
-        int id;
-        const char *name;
-    } names[] = {{0, "F32"},     {1, "F16"},     {7, "Q8_0"},  {14, "Q4_K_S"}, {15, "Q4_K_M"},
-                 {16, "Q5_K_S"}, {17, "Q5_K_M"}, {18, "Q6_K"}, {32, "BF16"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].id == id)
-            return names[i].name;
-    return NULL;
-}
-
 static void fill_info(struct lmw_model *m)
 {
     struct lmw_model_info *info = &m->info;
@@ -346,7 +332,7 @@ static void fill_info(struct lmw_model *m)
     int64_t ftype = -1;
     lmw_gguf_str(m->gguf, "general.name", &name, NULL);
     lmw_gguf_int(m->gguf, "general.file_type", &ftype, NULL);
-    const char *quant = file_type_name(ftype);
+    const char *quant = lmw_file_type_name(ftype);
     /* No (known) file type: what the layers are made of. */
     if (!quant)
         quant = lmw_type_name(lmw_gguf_tensor(m->gguf, lmw_gguf_n_tensor(m->gguf) - 1)->type);
