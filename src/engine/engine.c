@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "engine/chat.h"
 #include "engine/model.h"
 #include "engine/tok.h"
 
@@ -74,9 +75,19 @@ const struct lmw_model_info *lmw_engine_info(const struct lmw_engine *e)
     return &e->model.info;
 }
 
+static lmw_str bos_text(const struct lmw_engine *e)
+{
+    int32_t bos = e->tok ? lmw_tok_bos(e->tok) : -1;
+    return bos >= 0 ? lmw_tok_text(e->tok, bos) : (lmw_str){"", 0};
+}
+
+/* A template may have written BOS already; it is not wanted twice. */
 size_t lmw_engine_tokenize(const struct lmw_engine *e, lmw_str text, bool add_bos, int32_t *out,
                            size_t cap)
 {
+    lmw_str bos = bos_text(e);
+    if (bos.len && text.len >= bos.len && memcmp(text.ptr, bos.ptr, bos.len) == 0)
+        add_bos = false;
     return e->tok ? lmw_tok_encode(e->tok, text, add_bos, true, out, cap) : 0;
 }
 
@@ -96,4 +107,15 @@ void lmw_engine_profile(struct lmw_engine *e, int64_t *matmul_ns, int64_t *total
     *total_ns = e->total_ns;
     e->matmul_ns = e->total_ns = 0;
     e->is_profiling = true;
+}
+
+int lmw_engine_prompt(const struct lmw_engine *e, lmw_str message, struct lmw_buf *out,
+                      struct lmw_err *err)
+{
+    lmw_str tmpl = {"", 0};
+    const struct lmw_kv *kv = lmw_gguf_find(e->model.gguf, "tokenizer.chat_template");
+    int rc;
+    if (kv && (rc = lmw_gguf_str(e->model.gguf, "tokenizer.chat_template", &tmpl, err)) < 0)
+        return rc;
+    return lmw_chat_render(tmpl, bos_text(e), message, out, err);
 }

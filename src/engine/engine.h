@@ -41,7 +41,8 @@ int lmw_engine_open(struct lmw_engine **out, const char *path, const struct lmw_
 void lmw_engine_close(struct lmw_engine *e);
 const struct lmw_model_info *lmw_engine_info(const struct lmw_engine *e);
 
-/* Ids of a text; see lmw_tok_encode. */
+/* Ids of a text; see lmw_tok_encode. Texts of control tokens are recognised; add_bos does not double a BOS that
+ * the text begins with. */
 size_t lmw_engine_tokenize(const struct lmw_engine *e, lmw_str text, bool add_bos, int32_t *out,
                            size_t cap);
 /* The bytes of a token; points into the engine. */

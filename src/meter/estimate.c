@@ -1,1 +1,129 @@
-typedef int lmw_empty_meter_estimate_c;
+/* The estimate: a stated power model, for machines without any meter. Not a measurement, and never shown as one.
+ *
+ *     E(t) = idle_w * t + (full_w - idle_w) * busy(t)
+ *
+ * busy(t) is the busy time of all processors (/proc/stat: user, nice, system, irq, softirq, steal apart) over
+ * their number, in USER_HZ ticks of 10 ms: an energy counter with 10 ms steps. It knows nothing of
+ * clocks, vector units or memory: two programs equally busy are equal to it. Its bounds always include +-50 %.
+ *
+ * Without figures from the user ("estimate:IDLE_W,FULL_W") it guesses 1 W idle and 5 W busy per logical processor:
+ * the middle of what laptops (8 threads: 5 to 40 W) and servers (128 threads: 90 to 600 W) draw. A guess, and stated. */
+#include "meter/source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/record.h"
+
+static const double GUESS_IDLE_W = 1.0, GUESS_FULL_W = 5.0;
+
+struct model {
+    double idle_w, full_w;
+    int n_cpu;
+    double hz;
+    int64_t t0_ns;
+    double busy0;
+};
+
+/* Busy ticks of all processors since boot, from the first line of /proc/stat. */
+static int read_busy(const char *path, double *ticks, int *n_cpu, struct lmw_err *err)
+{
+    char text[16384];
+    unsigned long long user, nice, sys, idle, iowait, irq, softirq;
+    int n = source_read_text(path, text, n_cpu ? sizeof text : 256, err);
+    if (n < 0)
+        return n;
+    if (sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &sys, &idle, &iowait,
+               &irq, &softirq) != 7)
+        return lmw_fail(err, LMW_EFORMAT, "%s: no 'cpu' line with seven numbers", path);
+    *ticks = (double)user + (double)nice + (double)sys + (double)irq + (double)softirq;
+    if (n_cpu) {
+        *n_cpu = 0;
+        for (const char *p = text; (p = strstr(p, "\ncpu")); p += 4)
+            ++*n_cpu;
+        if (!*n_cpu)
+            return lmw_fail(err, LMW_EFORMAT, "%s: no line for a single processor", path);
+    }
+    return LMW_OK;
+}
+
+static int parse_watts(const char *arg, struct model *m, struct lmw_err *err)
+{
+    char *end;
+    errno = 0;
+    m->idle_w = strtod(arg, &end);
+    if (end != arg && *end == ',') {
+        const char *second = end + 1;
+        m->full_w = strtod(second, &end);
+        if (end != second && !*end && !errno && m->idle_w >= 0 && m->full_w >= m->idle_w &&
+            m->full_w <= 100000)
+            return LMW_OK;
+    }
+    return lmw_fail(err, LMW_EARG,
+                    "estimate:%s: write estimate:IDLE_W,FULL_W, watts of the whole "
+                    "machine idle and with every processor busy, such as estimate:8,45",
+                    arg);
+}
+
+static int find(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err)
+{
+    struct lmw_err why = {0};
+    struct source *s = source_add(l, &kind_estimate);
+    struct model *m = calloc(1, sizeof *m);
+    if (!s || !m) {
+        free(m);
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
+    }
+    s->state = m;
+    s->info.reading = LMW_ESTIMATE;
+    snprintf(s->info.name, sizeof s->info.name, "estimate");
+    snprintf(s->info.boundary, sizeof s->info.boundary, arg[0] ? "host" : "chip");
+    snprintf(s->nest, sizeof s->nest, "host");
+    snprintf(s->path, sizeof s->path, "%.480s/proc/stat", sysroot);
+    if (read_busy(s->path, &m->busy0, &m->n_cpu, &why) < 0) {
+        snprintf(s->info.reason, sizeof s->info.reason, "%.230s", why.msg);
+        return LMW_OK;
+    }
+    m->idle_w = GUESS_IDLE_W * m->n_cpu;
+    m->full_w = GUESS_FULL_W * m->n_cpu;
+    if (arg[0] && parse_watts(arg, m, err) < 0)
+        return err ? err->code : LMW_EARG;
+    m->hz = (double)sysconf(_SC_CLK_TCK);
+    s->info.present = true;
+    s->info.period_ns = (int64_t)(1e9 / m->hz);
+    s->info.resolution_uj = (int64_t)((m->full_w - m->idle_w) / m->hz / m->n_cpu * 1e6);
+    s->info.max_power_mw = (int64_t)(m->full_w * 4000) + 1000;
+    snprintf(s->info.reason, sizeof s->info.reason,
+             "modelled, +-50 %%: busy share x %.4g W idle to %.4g W with %d processors busy%s",
+             m->idle_w, m->full_w, m->n_cpu,
+             arg[0] ? "" : " (a guess; give yours as estimate:IDLE_W,FULL_W)");
+    return LMW_OK;
+}
+
+static int read_model(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err)
+{
+    struct model *m = s->state;
+    double busy;
+    int rc = read_busy(s->path, &busy, NULL, err);
+    if (rc < 0)
+        return rc;
+    if (!m->t0_ns) {
+        m->t0_ns = t_ns;
+        m->busy0 = busy;
+    }
+    double t_s = (double)(t_ns - m->t0_ns) * 1e-9, busy_s = (busy - m->busy0) / m->hz / m->n_cpu;
+    *value = (int64_t)((m->idle_w * t_s + (m->full_w - m->idle_w) * busy_s) * 1e6);
+    return LMW_OK;
+}
+
+static void close_model(struct source *s)
+{
+    free(s->state);
+    s->state = NULL;
+}
+
+const struct source_kind kind_estimate = {
+    .name = "estimate", .automatic = true, .find = find, .read = read_model, .close = close_model};

@@ -1,1 +1,343 @@
-typedef int lmw_empty_meter_meter_c;
+/* The live meter: chosen sources, a sampler thread, marks.
+ *
+ * One lock guards reading and appending, so samples of sampler and marks are in order of time; it is held for the reads
+ * alone (some 10 us), never while sleeping or computing. Spans are computed on the caller's thread from samples that
+ * were complete when it looked. Everything is allocated at open.
+ *
+ * Poll times are the grid t0 + k / rate shifted by a golden-ratio sequence of up to a quarter interval either way: a
+ * sampler in step with a counter would look at it at the same phase for ever and never learn when it ticks. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "meter/block.h"
+#include "meter/source.h"
+#include "meter/span.h"
+
+enum { MAX_CHOSEN = 64, LIVE_SPANS = 256 };
+static const int64_t SLOW_READ_NS =
+    500000; /* a read this long was interrupted: its time is not known */
+static const int64_t SUSPEND_NS = 100000000;
+static const int64_t WATCH_NS = 60000000;
+
+struct lmw_meter {
+    struct source_list sources;
+    struct source *chosen[MAX_CHOSEN];
+    struct series series[MAX_CHOSEN];
+    int64_t drained[MAX_CHOSEN];
+    int n;
+    char basis[256];
+    double interval_ns;
+    int64_t settle_ns;
+    struct known_spans known;
+
+    pthread_mutex_t lock; /* reads and series */
+    int64_t asleep_ns;    /* boottime - monotonic when last looked */
+
+    pthread_t thread;
+    bool threaded, stopping,
+        final; /* stopping: under `wake_lock`; final: nothing will be sampled any more */
+    pthread_mutex_t wake_lock;
+    pthread_cond_t wake;
+};
+
+int lmw_meter_list(const struct lmw_meter_opts *opts, struct lmw_source_info *out, int cap,
+                   struct lmw_err *err)
+{
+    struct source_list l = {0};
+    int rc = source_find(&l, opts, err);
+    if (rc == LMW_OK) {
+        struct source *all[MAX_CHOSEN];
+        int n = l.n < MAX_CHOSEN ? l.n : MAX_CHOSEN;
+        for (int i = 0; i < n; i++)
+            all[i] = &l.v[i];
+        source_watch(all, n, 10 * WATCH_NS);
+        for (int i = 0; i < l.n && i < cap; i++)
+            out[i] = l.v[i].info;
+        rc = l.n;
+    }
+    source_free(&l);
+    return rc;
+}
+
+/* "rapl:package-0+rapl:dram-0", a modelled source with ~ in front. */
+static void name_basis(struct lmw_meter *m)
+{
+    size_t at = 0;
+    snprintf(m->basis, sizeof m->basis, "none");
+    for (int i = 0; i < m->n; i++) {
+        const struct lmw_source_info *s = &m->chosen[i]->info;
+        int n = snprintf(m->basis + at, sizeof m->basis - at, "%s%s%s", i ? "+" : "",
+                         s->reading == LMW_ESTIMATE ? "~" : "", s->name);
+        at = n < (int)(sizeof m->basis - at) ? at + (size_t)n : sizeof m->basis - 1;
+    }
+}
+
+static int open_series(struct lmw_meter *m, int64_t max_samples, struct lmw_err *err)
+{
+    m->settle_ns = 0;
+    for (int i = 0; i < m->n; i++) {
+        int rc = series_open(&m->series[i], &m->chosen[i]->info, max_samples, false, err);
+        if (rc < 0)
+            return rc;
+        int64_t settle = span_settle_ns(&m->series[i], (int64_t)m->interval_ns);
+        m->settle_ns = settle > m->settle_ns ? settle : m->settle_ns;
+    }
+    return spans_open(&m->known, LIVE_SPANS, false, err);
+}
+
+static int choose(struct lmw_meter *m, const struct lmw_meter_opts *opts, struct lmw_err *err)
+{
+    int rc = source_find(&m->sources, opts, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < m->sources.n; i++) {
+        if (!m->sources.v[i].info.chosen)
+            continue;
+        if (m->n == MAX_CHOSEN)
+            return lmw_fail(err, LMW_EUNSUPPORTED, "more than %d power sources in one total",
+                            MAX_CHOSEN);
+        m->chosen[m->n++] = &m->sources.v[i];
+    }
+    source_watch(m->chosen, m->n, WATCH_NS);
+    name_basis(m);
+    return LMW_OK;
+}
+
+static void init_locks(struct lmw_meter *m)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->wake_lock, NULL);
+}
+
+int lmw_meter_open(struct lmw_meter **out, const struct lmw_meter_opts *opts, struct lmw_err *err)
+{
+    double rate_hz = opts->rate_hz > 0 ? opts->rate_hz : 20;
+    struct lmw_meter *m = calloc(1, sizeof *m);
+    *out = NULL;
+    if (!m)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a meter");
+    init_locks(m);
+    if (rate_hz > 10000)
+        rate_hz = 10000;
+    m->interval_ns = 1e9 / rate_hz;
+    int64_t hours4 = (int64_t)(4 * 3600 * rate_hz);
+    int64_t max_samples = opts->max_samples > 0 ? opts->max_samples : hours4;
+    int rc = choose(m, opts, err);
+    if (rc == LMW_OK)
+        rc = open_series(m, max_samples > 4096 ? max_samples : 4096, err);
+    if (rc < 0) {
+        lmw_meter_close(m);
+        return rc;
+    }
+    *out = m;
+    return LMW_OK;
+}
+
+void lmw_meter_close(struct lmw_meter *m)
+{
+    if (!m)
+        return;
+    lmw_meter_stop(m);
+    for (int i = 0; i < m->n; i++)
+        series_close(&m->series[i]);
+    spans_close(&m->known);
+    source_free(&m->sources);
+    pthread_cond_destroy(&m->wake);
+    pthread_mutex_destroy(&m->wake_lock);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+int lmw_meter_n_source(const struct lmw_meter *m)
+{
+    return m->sources.n;
+}
+
+const struct lmw_source_info *lmw_meter_source(const struct lmw_meter *m, int i)
+{
+    return &m->sources.v[i].info;
+}
+
+const char *lmw_meter_basis(const struct lmw_meter *m)
+{
+    return m->basis;
+}
+
+int64_t lmw_meter_settle_ns(const struct lmw_meter *m)
+{
+    return m->settle_ns;
+}
+
+/* One source, now. A read that was interrupted is made again: its value would belong to no known time. */
+static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
+{
+    struct source *s = m->chosen[i];
+    int64_t value = 0;
+    for (int tries = 0; tries < 2; tries++) {
+        int64_t before = lmw_now_ns();
+        bool failed = s->kind->read(s, t_ns, &value, NULL) < 0;
+        flags = failed ? flags | S_FAIL : flags & ~(uint32_t)S_FAIL;
+        if (failed || lmw_now_ns() - before < SLOW_READ_NS)
+            break;
+    }
+    series_append(&m->series[i], t_ns, flags, value);
+}
+
+/* Reads every source under the lock; the time they stand for. */
+static int64_t read_all(struct lmw_meter *m, uint32_t flags)
+{
+    pthread_mutex_lock(&m->lock);
+    int64_t t = lmw_now_ns(), asleep = lmw_boot_ns() - t;
+    if (asleep - m->asleep_ns > SUSPEND_NS)
+        flags |= S_SUSPEND;
+    m->asleep_ns = asleep;
+    for (int i = 0; i < m->n; i++)
+        read_source(m, i, t, flags);
+    pthread_mutex_unlock(&m->lock);
+    return t;
+}
+
+int64_t lmw_meter_mark(struct lmw_meter *m)
+{
+    return read_all(m, S_MARK);
+}
+
+/* Sleeps until t_ns or until told to stop; false then. */
+static bool wait_until(struct lmw_meter *m, int64_t t_ns)
+{
+    struct timespec t = {.tv_sec = t_ns / 1000000000, .tv_nsec = t_ns % 1000000000};
+    pthread_mutex_lock(&m->wake_lock);
+    while (!m->stopping && pthread_cond_timedwait(&m->wake, &m->wake_lock, &t) != ETIMEDOUT)
+        continue;
+    bool go_on = !m->stopping;
+    pthread_mutex_unlock(&m->wake_lock);
+    return go_on;
+}
+
+static void *sample(void *arg)
+{
+    struct lmw_meter *m = arg;
+    int64_t t0 = lmw_now_ns(), next;
+    for (int64_t k = 1;; k++) {
+        double turn = (double)k * 0.6180339887498949;
+        double dither = (turn - (double)(int64_t)turn - 0.5) / 2;
+        next = t0 + (int64_t)(((double)k + dither) * m->interval_ns);
+        if (!wait_until(m, next))
+            return NULL;
+        bool late = lmw_now_ns() - next > (int64_t)m->interval_ns;
+        read_all(m, late ? S_LATE : 0);
+        /* After a stall, go on from now instead of reading many times at once. */
+        if (late) {
+            t0 = lmw_now_ns();
+            k = 0;
+        }
+    }
+}
+
+int lmw_meter_start(struct lmw_meter *m, struct lmw_err *err)
+{
+    if (m->threaded)
+        return LMW_OK;
+    m->stopping = m->final = false;
+    int64_t t = lmw_now_ns();
+    m->asleep_ns = lmw_boot_ns() - t;
+    for (int i = 0; i < m->n; i++) {
+        if (m->chosen[i]->kind->start)
+            m->chosen[i]->kind->start(m->chosen[i], t);
+    }
+    read_all(m, 0);
+    int rc = m->n ? pthread_create(&m->thread, NULL, sample, m) : 0;
+    if (rc != 0) {
+        errno = rc;
+        return lmw_fail_errno(err, "cannot start the meter's thread");
+    }
+    m->threaded = m->n > 0;
+    return LMW_OK;
+}
+
+void lmw_meter_stop(struct lmw_meter *m)
+{
+    if (!m->threaded)
+        return;
+    pthread_mutex_lock(&m->wake_lock);
+    m->stopping = true;
+    pthread_cond_signal(&m->wake);
+    pthread_mutex_unlock(&m->wake_lock);
+    pthread_join(m->thread, NULL);
+    m->threaded = false;
+    read_all(m, 0);
+    m->final = true;
+}
+
+/* How many samples each series had at one moment, and a copy of its running state. */
+static void snapshot(struct lmw_meter *m, int i, struct series *out)
+{
+    pthread_mutex_lock(&m->lock);
+    *out = m->series[i];
+    pthread_mutex_unlock(&m->lock);
+}
+
+int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
+                   struct lmw_err *err)
+{
+    int rc = span_check(span, err);
+    if (rc == LMW_OK)
+        rc = spans_add(&m->known, span, err);
+    if (rc < 0)
+        return rc;
+    struct lmw_energy total = {0};
+    for (int i = 0; i < m->n; i++) {
+        struct series s;
+        struct lmw_energy part;
+        snapshot(m, i, &s);
+        span_energy(&s, s.n, m->final, &m->known, span, &part);
+        lmw_energy_add(&total, &part);
+    }
+    if (m->n == 0)
+        span_nothing(&total, "no source");
+    *out = total;
+    return LMW_OK;
+}
+
+int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns)
+{
+    int64_t now = lmw_now_ns(), total = m->n ? 0 : LMW_NULL;
+    for (int i = 0; i < m->n && total != LMW_NULL; i++) {
+        struct series s;
+        snapshot(m, i, &s);
+        int64_t mw = series_mean_mw(&s, now - ns);
+        total = mw == LMW_NULL ? LMW_NULL : total + mw;
+    }
+    return total;
+}
+
+int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct lmw_err *err)
+{
+    for (int i = 0; i < m->n; i++) {
+        struct series s;
+        struct lmw_buf b = {0};
+        snapshot(m, i, &s);
+        int64_t from = series_first(&s, s.n);
+        from = from > m->drained[i] ? from : m->drained[i];
+        if (from == s.n)
+            continue;
+        block_pack(&s, from, s.n, &b);
+        int rc = b.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for a block of samples")
+                          : out(arg, &m->chosen[i]->info, b.ptr, b.len, err);
+        lmw_buf_free(&b);
+        if (rc < 0)
+            return rc;
+        m->drained[i] = s.n;
+    }
+    return LMW_OK;
+}

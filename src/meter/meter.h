@@ -16,6 +16,7 @@
 #define LMW_METER_METER_H
 
 #include "base/err.h"
+#include "base/record.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -28,14 +29,16 @@ enum lmw_reading {
 };
 
 struct lmw_source_info {
-    char name[48];        /* "rapl:package-0", "battery:BAT0", "estimate", "replay:FILE" */
-    char boundary[32];    /* "chip", "board", "module", "host", "wall" */
+    char name[48];     /* "rapl:package-0", "battery:BAT0", "estimate", "replay:FILE" */
+    char boundary[32]; /* "chip", "board", "module", "host", "wall" */
     enum lmw_reading reading;
     bool present, chosen; /* chosen: part of the total that spans report */
     char reason[240];     /* why it is absent, or why it is not chosen, and what to do about it */
     int64_t wrap_uj;      /* the counter's modulus; 0: never wraps */
     int64_t period_ns;    /* update period: known or measured; LMW_NULL */
     int64_t resolution_uj;
+    int64_t
+        max_power_mw; /* more than the rail can draw: tells a wrap from a reset; 0: learned from the samples */
 };
 
 struct lmw_meter_opts {
@@ -43,8 +46,9 @@ struct lmw_meter_opts {
     /* "auto": the best there is, estimate last. Else a list, comma-separated: "rapl", "battery", "estimate",
      * "estimate:IDLE_W,FULL_W", "replay:FILE", "none". Asking by name for what is not there is an error. */
     const char *sources;
-    double rate_hz;      /* sampler; 20 when <= 0 */
-    int64_t max_samples; /* ring per source; 0: 4 hours' worth. Older samples leave through `on_samples` */
+    double rate_hz; /* sampler; 20 when <= 0 */
+    int64_t
+        max_samples; /* ring per source; 0: 4 hours' worth. Older samples are gone unless drained before */
 };
 
 struct lmw_meter;
@@ -66,18 +70,19 @@ void lmw_meter_stop(struct lmw_meter *m);
 int64_t lmw_meter_mark(struct lmw_meter *m);
 
 struct lmw_span {
-    int64_t start_ns, first_ns, end_ns; /* times from marks; first_ns (first token) may be LMW_NULL */
+    int64_t start_ns, first_ns,
+        end_ns; /* times from marks; first_ns (first token) may be LMW_NULL */
 };
 
 struct lmw_energy {
     bool valid;
-    char reason[96];          /* when not valid: "pending", "reset", "gap", "no source", ... */
-    const char *method;       /* "counter", "integral", "estimate" */
+    char reason[96];    /* when not valid: "pending", "reset", "gap", "no source", ... */
+    const char *method; /* "counter", "integral", "estimate" */
     int64_t energy_uj, lower_uj, upper_uj; /* bounds hold for 95 % of spans at least */
     int64_t prefill_uj, decode_uj;         /* start..first, first..end */
     int64_t power_mean_mw, power_max_mw;
     int n_sample, n_wrap, n_reset;
-    int64_t gap_ns;           /* largest time between two reads inside the span */
+    int64_t gap_ns; /* largest time between two reads inside the span */
 };
 /* Joules of a span. Valid only once every source has moved past its end; before that reason is "pending":
  * ask again later. LMW_OK also when not valid. Spans may be asked for in any order and again. */
@@ -89,10 +94,32 @@ int64_t lmw_meter_settle_ns(const struct lmw_meter *m);
 /* Mean power of the last `ns` before now, mW (for idle baselines and progress); LMW_NULL when unknown. */
 int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns);
 
-/* Raw samples since the last drain, for the store: one block per source, as bytes that lmw_trace_* reads back.
- * Calls out(arg, source name, bytes, n) per source that has any. */
+/* Raw samples since the last drain, for the store: one block per source, as bytes that lmw_trace_block reads back.
+ * Calls out(arg, source, bytes, n) per source that has any; the bytes live until out returns. */
 typedef int lmw_samples_fn(void *arg, const struct lmw_source_info *source, const void *bytes,
                            size_t n, struct lmw_err *err);
 int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct lmw_err *err);
+
+/* Offline: the same arithmetic on samples from a file or from the store. One trace is one source; add its samples in
+ * order of time, then announce every span (so that each helps the others), then ask for their joules. */
+struct lmw_trace;
+/* info may be NULL, or say what is known: reading, wrap_uj, period_ns, resolution_uj, max_power_mw. */
+int lmw_trace_open(struct lmw_trace **out, const struct lmw_source_info *info,
+                   struct lmw_err *err);
+void lmw_trace_close(struct lmw_trace *t);
+const struct lmw_source_info *lmw_trace_info(const struct lmw_trace *t);
+/* Rows `t_ns,energy_uj` or `t_ns,power_mw`; the header says which and may be left out (then the trace's reading
+ * counts). Times may not run backwards; an empty value is a reading that failed. Blank lines and # comments are
+ * skipped. Errors name the line. */
+int lmw_trace_csv(struct lmw_trace *t, lmw_str text, struct lmw_err *err);
+int lmw_trace_block(struct lmw_trace *t, const void *bytes, size_t n, struct lmw_err *err);
+int lmw_trace_announce(struct lmw_trace *t, const struct lmw_span *span, struct lmw_err *err);
+int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_energy *out,
+                   struct lmw_err *err);
+/* Sample i of lmw_trace_n(): false when it carries no value. */
+int64_t lmw_trace_n(const struct lmw_trace *t);
+bool lmw_trace_sample(const struct lmw_trace *t, int64_t i, int64_t *t_ns, int64_t *value);
+/* Several sources' parts of one span, summed: valid only when all are. Begin with a zeroed total. */
+void lmw_energy_add(struct lmw_energy *total, const struct lmw_energy *part);
 
 #endif

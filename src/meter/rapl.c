@@ -1,1 +1,144 @@
-typedef int lmw_empty_meter_rapl_c;
+/* RAPL by powercap: energy counters of Intel and AMD processors in /sys/class/powercap/intel-rapl*.
+ *
+ * Counter: uJ, about 1 ms between updates, 15 to 61 uJ steps; 32 bits of hardware shown modulo
+ * max_energy_range_uj (262143 J at 61 uJ: 44 minutes at 100 W). Readable by root only since Linux 5.10
+ * (CVE-2020-8694).
+ *
+ * Zones: package-N contains core and uncore. dram is its child in sysfs but not in its energy, so packages + dram is
+ * the total. psys is the platform and contains all of it. intel-rapl-mmio is the package again, by another
+ * register. Zones other than packages and dram are listed, and used only when asked for by name. */
+#include "meter/source.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int is_zone(const struct dirent *e)
+{
+    return strncmp(e->d_name, "intel-rapl", 10) == 0 && strchr(e->d_name, ':');
+}
+
+/* Names the rail, its boundary and its place from the zone's name and its package's ("package-0", "dram"). */
+static void describe(struct source *s, const char *zone, const char *package, bool mmio)
+{
+    const char *id = strncmp(package, "package-", 8) == 0 ? package + 8 : package;
+    const char *tag = mmio ? "mmio-" : "";
+    struct lmw_source_info *i = &s->info;
+    if (strncmp(zone, "package-", 8) == 0) {
+        snprintf(i->name, sizeof i->name, "rapl:%s%.32s", tag, zone);
+        snprintf(i->boundary, sizeof i->boundary, "chip");
+        snprintf(s->nest, sizeof s->nest, "host/psys/%.32s", id);
+        s->by_default = !mmio;
+    } else if (strcmp(zone, "psys") == 0) {
+        snprintf(i->name, sizeof i->name, "rapl:%spsys", tag);
+        snprintf(i->boundary, sizeof i->boundary, "platform");
+        snprintf(s->nest, sizeof s->nest, "host/psys");
+        s->by_default = false;
+    } else {
+        bool dram = strcmp(zone, "dram") == 0;
+        snprintf(i->name, sizeof i->name, "rapl:%s%.12s-%.16s", tag, zone, id);
+        snprintf(i->boundary, sizeof i->boundary, "%.31s", dram ? "memory" : zone);
+        snprintf(s->nest, sizeof s->nest, dram ? "host/psys/dram-%.16s" : "host/psys/%.16s/%.12s",
+                 id, zone);
+        s->by_default = dram && !mmio;
+    }
+    if (mmio)
+        snprintf(i->reason, sizeof i->reason, "the same energy as rapl:%.16s, by another register",
+                 zone);
+}
+
+/* The zone's own name file, and its parent's for zones like intel-rapl:0:1. */
+static int zone_names(const char *dir, const char *entry, char *zone, char *package, size_t cap)
+{
+    char path[1024], parent[256];
+    snprintf(path, sizeof path, "%s/%s/name", dir, entry);
+    if (source_read_text(path, zone, cap, NULL) <= 0)
+        return -1;
+    zone[strcspn(zone, "\n")] = 0;
+    snprintf(package, cap, "%s", zone);
+    snprintf(parent, sizeof parent, "%s", entry);
+    char *last = strrchr(parent, ':');
+    if (last && strchr(parent, ':') != last) {
+        *last = 0;
+        snprintf(path, sizeof path, "%s/%s/name", dir, parent);
+        if (source_read_text(path, package, cap, NULL) <= 0)
+            return -1;
+        package[strcspn(package, "\n")] = 0;
+    }
+    return 0;
+}
+
+static int add_zone(struct source_list *l, const char *dir, const char *entry, struct lmw_err *err)
+{
+    char zone[32], package[32], path[512];
+    int64_t value;
+    struct lmw_err why = {0};
+    if (zone_names(dir, entry, zone, package, sizeof zone) < 0)
+        return LMW_OK; /* not a zone we know how to name: better not shown than shown wrongly */
+    struct source *s = source_add(l, &kind_rapl);
+    if (!s)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
+    describe(s, zone, package, strncmp(entry, "intel-rapl-mmio", 15) == 0);
+    s->info.reading = LMW_COUNTER;
+    s->info.resolution_uj = 61; /* the coarsest common unit, 2^-14 J; the finer one is 15.3 uJ */
+    s->info.max_power_mw = 2000000; /* above any package or memory there is */
+    snprintf(s->path, sizeof s->path, "%.400s/%.64s/energy_uj", dir, entry);
+    snprintf(path, sizeof path, "%.400s/%.64s/max_energy_range_uj", dir, entry);
+    if (source_read_i64(path, &s->info.wrap_uj, &why) < 0 || s->info.wrap_uj <= 0) {
+        snprintf(s->info.reason, sizeof s->info.reason, "its range is unknown: %.200s",
+                 why.msg[0] ? why.msg : path);
+        return LMW_OK;
+    }
+    /* The file says the largest value, the modulus is one more. */
+    s->info.wrap_uj++;
+    if (source_read_i64(s->path, &value, &why) < 0)
+        snprintf(s->info.reason, sizeof s->info.reason,
+                 "%.120s: let your group read it (a udev rule), or grant CAP_PERFMON and use perf "
+                 "events, or run as root",
+                 why.msg);
+    else
+        s->info.present = true;
+    return LMW_OK;
+}
+
+static int find(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err)
+{
+    char dir[400];
+    struct dirent **names;
+    int rc = LMW_OK, before = l->n;
+    snprintf(dir, sizeof dir, "%.360s/sys/class/powercap", sysroot);
+    int n = scandir(dir, &names, is_zone, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (rc == LMW_OK)
+            rc = add_zone(l, dir, names[i]->d_name, err);
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
+    if (rc == LMW_OK && l->n == before) {
+        struct source *s = source_add(l, &kind_rapl);
+        if (!s)
+            return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
+        snprintf(s->info.name, sizeof s->info.name, "rapl");
+        snprintf(s->info.boundary, sizeof s->info.boundary, "chip");
+        snprintf(s->nest, sizeof s->nest, "host/psys/0");
+        snprintf(s->info.reason, sizeof s->info.reason,
+                 "no zones in %.100s: not an x86 with RAPL, the module intel_rapl_msr is not "
+                 "loaded, or a virtual machine or container hides it",
+                 dir);
+    }
+    return rc;
+}
+
+static int read_zone(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err)
+{
+    int rc = source_read_i64(s->path, value, err);
+    if (rc == LMW_OK && (*value < 0 || *value >= s->info.wrap_uj))
+        return lmw_fail(err, LMW_EFORMAT, "%s holds %lld, outside its range", s->path,
+                        (long long)*value);
+    return rc;
+}
+
+const struct source_kind kind_rapl = {
+    .name = "rapl", .automatic = true, .find = find, .read = read_zone};

@@ -1,1 +1,276 @@
-typedef int lmw_empty_meter_source_c;
+/* The table of sources, and which of them make the total.
+ *
+ * Owns the one list of kinds. Choosing: "auto" takes the first kind that has a readable rail, in the order of the
+ * table (a counter before a power reading, a measurement before a model); a request by name takes exactly what it
+ * names and fails when that is not there, because a run that silently measures something else is
+ * worse than one that stops. Refuses totals in which one rail contains another.
+ *
+ * Reading: files in /sys are opened for every read. That costs a few microseconds more than a kept descriptor, and
+ * notices at once when a device goes away and comes back. */
+#include "meter/source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/record.h"
+
+static const struct source_kind *const kinds[] = {&kind_rapl, &kind_battery, &kind_replay,
+                                                  &kind_estimate};
+enum { N_KIND = sizeof kinds / sizeof *kinds };
+
+int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return lmw_fail_errno(err, "cannot open %s", path);
+    ssize_t n;
+    while ((n = read(fd, out, cap - 1)) < 0 && errno == EINTR)
+        continue;
+    int rc = n < 0 ? lmw_fail_errno(err, "cannot read %s", path) : (int)n;
+    close(fd);
+    out[n < 0 ? 0 : n] = 0;
+    return rc;
+}
+
+int source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
+{
+    char text[64], *end;
+    int n = source_read_text(path, text, sizeof text, err);
+    if (n < 0)
+        return n;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || errno || lmw_str_trim(lmw_str_from(end)).len)
+        return lmw_fail(err, LMW_EFORMAT, "%s does not hold an integer", path);
+    *out = v;
+    return LMW_OK;
+}
+
+struct source *source_add(struct source_list *l, const struct source_kind *kind)
+{
+    if (l->n == l->cap) {
+        int cap = l->cap ? 2 * l->cap : 8;
+        struct source *v = realloc(l->v, (size_t)cap * sizeof *v);
+        if (!v)
+            return NULL;
+        l->v = v;
+        l->cap = cap;
+    }
+    struct source *s = &l->v[l->n++];
+    *s = (struct source){.kind = kind, .by_default = true};
+    s->info.period_ns = s->info.resolution_uj = LMW_NULL;
+    return s;
+}
+
+void source_free(struct source_list *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        if (l->v[i].kind->close)
+            l->v[i].kind->close(&l->v[i]);
+    }
+    free(l->v);
+    *l = (struct source_list){0};
+}
+
+static bool contains(const struct source *a, const struct source *b)
+{
+    if (a->kind == b->kind && a->kind->parts)
+        return false;
+    size_t n = strlen(a->nest);
+    return strncmp(a->nest, b->nest, n) == 0 && (b->nest[n] == '/' || !b->nest[n]);
+}
+
+/* One item of a request: the next comma-separated word. estimate:IDLE,FULL keeps its second number. */
+static bool next_item(const char **p, char *item, size_t cap)
+{
+    while (**p == ',' || **p == ' ')
+        (*p)++;
+    size_t n = strcspn(*p, ",");
+    if (strncmp(*p, "estimate:", 9) == 0 && (*p)[n] == ',' &&
+        (isdigit((unsigned char)(*p)[n + 1]) || (*p)[n + 1] == '.'))
+        n += 1 + strcspn(*p + n + 1, ",");
+    snprintf(item, cap, "%.*s", (int)n, *p);
+    *p += n;
+    return n > 0;
+}
+
+static const struct source_kind *kind_named(const char *item)
+{
+    size_t n = strcspn(item, ":");
+    for (int i = 0; i < N_KIND; i++) {
+        if (strlen(kinds[i]->name) == n && strncmp(kinds[i]->name, item, n) == 0)
+            return kinds[i];
+    }
+    return NULL;
+}
+
+/* Marks as chosen what `item` names: a kind ("rapl"), or one rail by its full name. */
+static int choose_item(struct source_list *l, const char *item, struct lmw_err *err)
+{
+    const struct source_kind *kind = kind_named(item);
+    if (!kind)
+        return lmw_fail(err, LMW_EARG,
+                        "no power source is called '%s': there are rapl, battery, "
+                        "estimate[:IDLE_W,FULL_W], replay:FILE, auto and none",
+                        item);
+    bool by_name = strchr(item, ':') && kind->automatic && kind != &kind_estimate;
+    const struct source *absent = NULL;
+    int n = 0;
+    for (int i = 0; i < l->n; i++) {
+        struct source *s = &l->v[i];
+        if (s->kind != kind || (by_name ? strcmp(s->info.name, item) != 0 : !s->by_default))
+            continue;
+        if (s->info.present) {
+            s->info.chosen = true;
+            n++;
+        } else if (!absent) {
+            absent = s;
+        }
+    }
+    /* A total that lacks one of its rails would look like a machine that draws less. */
+    if (absent)
+        return lmw_fail(err, LMW_EUNAVAILABLE, "%s: %s", absent->info.name, absent->info.reason);
+    if (!n)
+        return lmw_fail(err, LMW_EUNAVAILABLE,
+                        "this machine has no power source '%s' "
+                        "(`lmwatt meters` lists what there is)",
+                        item);
+    return LMW_OK;
+}
+
+static int choose_named(struct source_list *l, const char *request, struct lmw_err *err)
+{
+    char item[512];
+    for (const char *p = request; next_item(&p, item, sizeof item);) {
+        int rc = choose_item(l, item, err);
+        if (rc < 0)
+            return rc;
+    }
+    for (int i = 0; i < l->n; i++) {
+        for (int j = 0; j < l->n; j++) {
+            const struct source *a = &l->v[i], *b = &l->v[j];
+            if (i != j && a->info.chosen && b->info.chosen && contains(a, b))
+                return lmw_fail(err, LMW_EARG,
+                                "%s contains %s, so adding them would count joules "
+                                "twice: choose one",
+                                a->info.name, b->info.name);
+        }
+    }
+    return LMW_OK;
+}
+
+static void choose_best(struct source_list *l)
+{
+    for (int k = 0; k < N_KIND; k++) {
+        int n = 0;
+        for (int i = 0; i < l->n; i++) {
+            struct source *s = &l->v[i];
+            if (s->kind == kinds[k] && kinds[k]->automatic && s->by_default && s->info.present)
+                s->info.chosen = ++n;
+        }
+        if (n)
+            return;
+    }
+}
+
+/* Why a rail that is there is not part of the total. */
+static void explain(struct source_list *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        struct source *s = &l->v[i];
+        const struct source *inside = NULL, *around = NULL, *other = NULL;
+        if (s->info.chosen || !s->info.present || s->info.reason[0])
+            continue;
+        for (int j = 0; j < l->n; j++) {
+            const struct source *c = &l->v[j];
+            if (!c->info.chosen)
+                continue;
+            if (contains(c, s))
+                inside = c;
+            else if (contains(s, c))
+                around = c;
+            else
+                other = c;
+        }
+        char *out = s->info.reason;
+        size_t cap = sizeof s->info.reason;
+        if (inside)
+            snprintf(out, cap, "already inside %s", inside->info.name);
+        else if (around && s->info.reading != LMW_ESTIMATE)
+            snprintf(out, cap, "contains %s; ask for it by name to use it", around->info.name);
+        else if (around || other)
+            snprintf(out, cap, "not needed: %s is better", (around ? around : other)->info.name);
+        else
+            snprintf(out, cap, "not asked for");
+    }
+}
+
+int source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err)
+{
+    const char *root = opts->sysroot ? opts->sysroot : "";
+    const char *request = opts->sources && opts->sources[0] ? opts->sources : "auto";
+    char item[512];
+    int rc = LMW_OK;
+    for (int k = 0; k < N_KIND && rc == LMW_OK; k++) {
+        bool asked = false;
+        for (const char *p = request; rc == LMW_OK && next_item(&p, item, sizeof item);) {
+            if (kind_named(item) != kinds[k] || (asked && kinds[k]->automatic))
+                continue;
+            const char *colon = strchr(item, ':');
+            rc = kinds[k]->find(l, root, colon ? colon + 1 : "", err);
+            asked = true;
+        }
+        if (!asked && kinds[k]->automatic && rc == LMW_OK)
+            rc = kinds[k]->find(l, root, "", err);
+    }
+    if (rc < 0)
+        return rc;
+    if (strcmp(request, "auto") == 0)
+        choose_best(l);
+    else if (strcmp(request, "none") != 0 && (rc = choose_named(l, request, err)) < 0)
+        return rc;
+    explain(l);
+    return LMW_OK;
+}
+
+void source_watch(struct source *const *s, int n, int64_t budget_ns)
+{
+    enum { MAX_WATCHED = 64, TICKS = 8 };
+    struct {
+        int64_t value, first_ns, last_ns;
+        int ticks;
+    } w[MAX_WATCHED] = {0};
+    int64_t t0 = lmw_now_ns(), t = t0, value;
+    int left = 0;
+    n = n < MAX_WATCHED ? n : MAX_WATCHED;
+    for (int i = 0; i < n; i++) {
+        bool ticks = s[i]->info.present && s[i]->info.reading == LMW_COUNTER &&
+                     s[i]->info.period_ns == LMW_NULL;
+        w[i].ticks = ticks && !s[i]->kind->read(s[i], t, &w[i].value, NULL) ? -1 : TICKS;
+        left += w[i].ticks < 0;
+    }
+    while (left && (t = lmw_now_ns()) - t0 < budget_ns) {
+        for (int i = 0; i < n; i++) {
+            if (w[i].ticks == TICKS || s[i]->kind->read(s[i], t, &value, NULL) < 0 ||
+                value == w[i].value)
+                continue;
+            w[i].value = value;
+            w[i].last_ns = lmw_now_ns();
+            if (++w[i].ticks == 0)
+                w[i].first_ns = w[i].last_ns;
+            left -= w[i].ticks == TICKS;
+        }
+        /* Short against any counter's tick, long against a read. */
+        lmw_sleep_until_ns(lmw_now_ns() + 50000);
+    }
+    for (int i = 0; i < n; i++) {
+        if (w[i].ticks >= 2 && w[i].last_ns > w[i].first_ns)
+            s[i]->info.period_ns = (w[i].last_ns - w[i].first_ns) / w[i].ticks;
+    }
+}

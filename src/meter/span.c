@@ -1,1 +1,356 @@
-typedef int lmw_empty_meter_span_c;
+/* A span's joules: is there an answer, and if so which.
+ *
+ * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates (fit.c). A power
+ * source's is the integral of the straight lines between its readings, cut at the edges. Either has none, with the reason, when the
+ * samples around the span are missing or broken; and is pending until the source has moved past the end. Bounds are
+ * clamped by what a counter that never runs backwards allows. */
+#include "meter/span.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/record.h"
+#include "meter/fit.h"
+
+/* A counter is settled when it has changed this often after the end: the first change closes the update the end
+ * lies in, the second shows what the power was after it. */
+enum { CHANGES_AFTER = 2 };
+
+int span_check(const struct lmw_span *span, struct lmw_err *err)
+{
+    if (span->end_ns < span->start_ns)
+        return lmw_fail(err, LMW_EARG, "a span that ends at %lld ns, before its start at %lld ns",
+                        (long long)span->end_ns, (long long)span->start_ns);
+    if (span->first_ns != LMW_NULL &&
+        (span->first_ns < span->start_ns || span->first_ns > span->end_ns))
+        return lmw_fail(err, LMW_EARG, "a span's first token at %lld ns is outside it",
+                        (long long)span->first_ns);
+    return LMW_OK;
+}
+
+int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err)
+{
+    *k = (struct known_spans){.cap = cap, .grows = grows};
+    k->v = calloc((size_t)cap, sizeof *k->v);
+    return k->v ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d spans", cap);
+}
+
+void spans_close(struct known_spans *k)
+{
+    free(k->v);
+    *k = (struct known_spans){0};
+}
+
+int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err)
+{
+    int at = k->n;
+    while (at > 0 && k->v[at - 1].start_ns > span->start_ns)
+        at--;
+    for (int i = at - 1; i >= 0 && k->v[i].start_ns == span->start_ns; i--) {
+        if (k->v[i].end_ns == span->end_ns && k->v[i].first_ns == span->first_ns)
+            return LMW_OK;
+    }
+    if (k->n == k->cap && k->grows) {
+        struct lmw_span *more = realloc(k->v, 2 * (size_t)k->cap * sizeof *more);
+        if (!more)
+            return lmw_fail(err, LMW_ENOMEM, "no memory for %d spans", 2 * k->cap);
+        k->v = more;
+        k->cap *= 2;
+    } else if (k->n == k->cap) {
+        if (at == 0)
+            return LMW_OK;
+        memmove(k->v, k->v + 1, (size_t)--k->n * sizeof *k->v);
+        at--;
+    }
+    memmove(k->v + at + 1, k->v + at, (size_t)(k->n - at) * sizeof *k->v);
+    k->v[at] = *span;
+    k->n++;
+    return LMW_OK;
+}
+
+struct around {
+    int64_t before; /* last value at or before the start */
+    int64_t after;  /* the value that settles the span */
+    int64_t close;  /* the first value (of a counter: changed value) after the end */
+};
+
+__attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out, const char *fmt,
+                                                          ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(out->reason, sizeof out->reason, fmt, ap);
+    va_end(ap);
+    out->valid = false;
+}
+
+static const char *method_of(const struct series *s)
+{
+    static const char *const names[] = {
+        [LMW_COUNTER] = "counter", [LMW_POWER] = "integral", [LMW_ESTIMATE] = "estimate"};
+    return names[s->info.reading];
+}
+
+/* Why the energy across this sample is unknown. */
+static void explain(const struct series *s, const struct sample *bad, struct lmw_energy *out)
+{
+    const char *name = s->info.name;
+    if (bad->flags & S_RESET)
+        invalid(out, "reset: %.40s ran backwards or jumped inside the span", name);
+    else if (bad->flags & S_SUSPEND)
+        invalid(out, "suspended: the machine slept inside the span");
+    else if (bad->flags & S_FAIL)
+        invalid(out, "unreadable: %.40s could not be read inside the span", name);
+    else
+        invalid(out, "gap: too long between reads of %.40s to count its wraps", name);
+}
+
+static bool find_before(const struct series *s, int64_t n, int64_t start_ns, int64_t *out)
+{
+    int64_t first = series_first(s, n), i = series_upper(s, first, n, start_ns);
+    while (--i >= first) {
+        if (!(series_at(s, i)->flags & S_NONE)) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finds the samples after the end; false when there are too few yet. */
+static bool find_after(const struct series *s, int64_t n, bool final, int64_t end_ns,
+                       struct around *a)
+{
+    int64_t i = series_lower(s, a->before, n, end_ns), last = -1;
+    int changes = 0;
+    a->close = -1;
+    if (s->info.reading == LMW_POWER) {
+        while (i < n && series_at(s, i)->flags & S_NONE)
+            i++;
+        a->close = a->after = i;
+        return i < n;
+    }
+    int64_t v = i > 0 ? series_at(s, i > 0 ? i - 1 : 0)->v : 0;
+    for (; i < n && changes < CHANGES_AFTER; i++) {
+        const struct sample *x = series_at(s, i);
+        if (x->flags & S_NONE)
+            continue;
+        /* A reset moves nothing in v, and is the counter moving all the same. */
+        if ((x->v != v || x->flags & (S_RESET | S_GAP)) && x->t_ns > end_ns) {
+            changes++;
+            a->close = a->close < 0 ? i : a->close;
+        }
+        v = x->v;
+        last = i;
+    }
+    a->after = last;
+    if (a->close < 0 && final)
+        a->close = last;
+    return changes == CHANGES_AFTER || (final && last >= 0);
+}
+
+static void count_inside(const struct series *s, const struct around *a,
+                         const struct lmw_span *span, struct lmw_energy *out)
+{
+    int64_t last_ns = series_at(s, a->before)->t_ns;
+    for (int64_t i = a->before; i <= a->close; i++) {
+        const struct sample *x = series_at(s, i);
+        if (x->flags & S_NONE)
+            continue;
+        out->n_sample += x->t_ns >= span->start_ns && x->t_ns <= span->end_ns;
+        if (i > a->before) {
+            out->n_wrap += !!(x->flags & S_WRAP);
+            out->n_reset += !!(x->flags & S_RESET);
+            int64_t gap = x->t_ns - last_ns;
+            out->gap_ns = gap > out->gap_ns ? gap : out->gap_ns;
+        }
+        last_ns = x->t_ns;
+    }
+}
+
+/* A counter that no longer moves is not a machine that draws nothing. */
+static bool is_stuck(const struct series *s, int64_t n, int64_t end_ns)
+{
+    int64_t patience = 5000000000;
+    if (s->info.period_ns != LMW_NULL && 20 * s->info.period_ns > patience)
+        patience = 20 * s->info.period_ns;
+    return n > 0 && s->info.reading != LMW_POWER && s->t_value_ns > end_ns + patience &&
+           s->t_value_ns - s->t_change_ns > patience;
+}
+
+/* The samples around the span, or in *out why they cannot answer. */
+static bool is_covered(const struct series *s, int64_t n, bool final, const struct lmw_span *span,
+                       struct around *a, struct lmw_energy *out)
+{
+    if (!find_before(s, n, span->start_ns, &a->before)) {
+        invalid(out,
+                n > series_first(s, n) ? "not covered: %.40s has no reading before the start"
+                                       : "pending: %.40s was not read yet",
+                s->info.name);
+        return false;
+    }
+    if (!find_after(s, n, final, span->end_ns, a)) {
+        if (is_stuck(s, n, span->end_ns))
+            invalid(out, "stuck: %.40s does not move any more", s->info.name);
+        else
+            invalid(out, final ? "not covered: no reading after the end" : "pending");
+        return false;
+    }
+    for (int64_t i = a->before + 1; i <= a->close; i++) {
+        if (series_at(s, i)->flags & S_BROKEN) {
+            count_inside(s, a, span, out);
+            explain(s, series_at(s, i), out);
+            return false;
+        }
+    }
+    count_inside(s, a, span, out);
+    return true;
+}
+
+/* Power at t on the line between the readings a and b. */
+static double power_at(const struct sample *a, const struct sample *b, int64_t t_ns)
+{
+    if (b->t_ns == a->t_ns)
+        return (double)b->v;
+    return (double)a->v +
+           (double)(b->v - a->v) * (double)(t_ns - a->t_ns) / (double)(b->t_ns - a->t_ns);
+}
+
+/* Integral over [from, to] of the lines between readings, uJ, and the variance that the curve between them leaves:
+ * a straight line across a step of dP in dt is wrong by at most dP * dt / 2, uniformly so. */
+static double integrate(const struct series *s, const struct around *a, int64_t from_ns,
+                        int64_t to_ns, double *var, double *max_mw)
+{
+    double uj = 0;
+    const struct sample *p = series_at(s, a->before);
+    for (int64_t i = a->before + 1; i <= a->after && p->t_ns < to_ns; i++) {
+        const struct sample *q = series_at(s, i);
+        if (q->flags & S_NONE)
+            continue;
+        int64_t lo = p->t_ns > from_ns ? p->t_ns : from_ns;
+        int64_t hi = q->t_ns < to_ns ? q->t_ns : to_ns;
+        if (hi > lo) {
+            double dt_s = (double)(hi - lo) * 1e-9;
+            double at_lo = power_at(p, q, lo), at_hi = power_at(p, q, hi);
+            double step = (double)(q->v - p->v) * dt_s * 1e3 / 2;
+            uj += (at_lo + at_hi) / 2 * dt_s * 1e3;
+            *var += step * step / 3;
+            *max_mw = fmax(*max_mw, fmax(at_lo, at_hi));
+        }
+        p = q;
+    }
+    return uj;
+}
+
+static void from_power(const struct series *s, const struct around *a, const struct lmw_span *span,
+                       struct lmw_energy *out)
+{
+    double var = 0, unused = 0, max_mw = 0;
+    double uj = integrate(s, a, span->start_ns, span->end_ns, &var, &max_mw);
+    double half = 2 * sqrt(var);
+    if (span->first_ns != LMW_NULL) {
+        out->prefill_uj =
+            llround(integrate(s, a, span->start_ns, span->first_ns, &unused, &unused));
+        out->decode_uj = llround(uj) - out->prefill_uj;
+    }
+    out->energy_uj = llround(uj);
+    out->lower_uj = llround(fmax(0, uj - half));
+    out->upper_uj = llround(uj + half);
+    out->power_max_mw = llround(max_mw);
+    out->valid = true;
+}
+
+static void from_counter(const struct series *s, int64_t n, const struct around *a,
+                         const struct known_spans *known, const struct lmw_span *span,
+                         struct lmw_energy *out)
+{
+    struct fit f;
+    fit_span(s, series_first(s, n), a->after + 1, known, span, &f);
+    double lower = f.energy_uj - f.half_uj, upper = f.energy_uj + f.half_uj;
+    if (s->info.reading == LMW_ESTIMATE) {
+        lower -= 0.5 * f.energy_uj;
+        upper += 0.5 * f.energy_uj;
+    }
+    if (span->first_ns != LMW_NULL) {
+        out->prefill_uj = llround(f.prefill_uj);
+        out->decode_uj = llround(f.energy_uj) - out->prefill_uj;
+    }
+    out->energy_uj = llround(f.energy_uj);
+    out->lower_uj = llround(fmax(0, lower));
+    out->upper_uj = llround(upper);
+    out->power_max_mw = llround(f.max_mw);
+    out->valid = true;
+}
+
+void span_nothing(struct lmw_energy *out, const char *reason)
+{
+    *out = (struct lmw_energy){.method = "none"};
+    out->energy_uj = out->lower_uj = out->upper_uj = out->prefill_uj = out->decode_uj = LMW_NULL;
+    out->power_mean_mw = out->power_max_mw = LMW_NULL;
+    invalid(out, "%s", reason);
+}
+
+void span_energy(const struct series *s, int64_t n, bool final, const struct known_spans *known,
+                 const struct lmw_span *span, struct lmw_energy *out)
+{
+    struct around a = {0};
+    span_nothing(out, "");
+    out->method = method_of(s);
+    if (!is_covered(s, n, final, span, &a, out))
+        return;
+    if (s->info.reading == LMW_POWER)
+        from_power(s, &a, span, out);
+    else
+        from_counter(s, n, &a, known, span, out);
+    int64_t ns = span->end_ns - span->start_ns;
+    if (ns > 0)
+        out->power_mean_mw = llround((double)out->energy_uj * 1e6 / (double)ns);
+    if (out->power_max_mw < out->power_mean_mw)
+        out->power_max_mw = out->power_mean_mw;
+}
+
+static void add(int64_t *total, int64_t part)
+{
+    *total = *total == LMW_NULL || part == LMW_NULL ? LMW_NULL : *total + part;
+}
+
+/* The least exact method names the total. */
+static int rank(const char *method)
+{
+    return strcmp(method, "estimate") == 0 ? 3 : strcmp(method, "integral") == 0 ? 2 : 1;
+}
+
+void lmw_energy_add(struct lmw_energy *total, const struct lmw_energy *part)
+{
+    bool first = !total->method;
+    if (first)
+        *total = (struct lmw_energy){.valid = true, .method = part->method};
+    add(&total->energy_uj, part->energy_uj);
+    add(&total->lower_uj, part->lower_uj);
+    add(&total->upper_uj, part->upper_uj);
+    add(&total->prefill_uj, part->prefill_uj);
+    add(&total->decode_uj, part->decode_uj);
+    add(&total->power_mean_mw, part->power_mean_mw);
+    add(&total->power_max_mw, part->power_max_mw);
+    total->n_sample = first || part->n_sample < total->n_sample ? part->n_sample : total->n_sample;
+    total->n_wrap += part->n_wrap;
+    total->n_reset += part->n_reset;
+    total->gap_ns = part->gap_ns > total->gap_ns ? part->gap_ns : total->gap_ns;
+    if (rank(part->method) > rank(total->method))
+        total->method = part->method;
+    /* "pending" outlives other reasons only while nothing is lost for good. */
+    if (!part->valid && (total->valid || strncmp(total->reason, "pending", 7) == 0)) {
+        total->valid = false;
+        memcpy(total->reason, part->reason, sizeof total->reason);
+    }
+}
+
+int64_t span_settle_ns(const struct series *s, int64_t poll_ns)
+{
+    int64_t period = s->info.period_ns == LMW_NULL ? poll_ns : s->info.period_ns;
+    int64_t step = period > poll_ns ? period : poll_ns;
+    return CHANGES_AFTER * step + poll_ns;
+}

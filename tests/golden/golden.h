@@ -47,7 +47,7 @@ static inline double rel_error(const float *a, const float *b, size_t n)
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);
         if (!(d <= diff)) /* NaN counts as the worst */
-            diff = isnan(d) ? INFINITY : d;
+            diff = isnan(d) ? (double)INFINITY : d;
         max = fmax(max, fabs((double)b[i]));
     }
     return diff / max;

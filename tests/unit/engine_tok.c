@@ -280,6 +280,19 @@ static void test_refusals(void **state)
     assert_non_null(strstr(e.msg, "scores"));
 }
 
+static void test_every_pretokenizer(void **state)
+{
+    static const char *const names[] = {"qwen2",  "qwen35",       "llama-bpe",      "dbrx",
+                                        "gpt-2",  "starcoder",    "falcon",         "default",
+                                        "tekken", "deepseek-llm", "deepseek-coder", "deepseek-v3",
+                                        "gpt-4o", "bloom"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct lmw_err err = {0};
+        if (load_made((struct made){"gpt2", names[i], "a b", 3, 0}, &err) < 0)
+            fail_msg("%s: %s", names[i], err.msg);
+    }
+}
+
 /* ---- llama.cpp's vocabulary fixtures: texts in NAME.gguf.inp, their ids in NAME.gguf.out. */
 
 static lmw_str next_part(lmw_str *rest, const char *separator)
@@ -363,13 +376,62 @@ static void test_fixtures(void **state)
         skip();
 }
 
+/* ---- llama.cpp itself, on a vocabulary trained here: LMW_LLAMA_CPP names the folder of its tools. */
+
+static void write_file(const char *path, lmw_str text)
+{
+    struct lmw_atomic w;
+    struct lmw_err err = {0};
+    assert_int_equal(lmw_atomic_open(&w, path, &err), 0);
+    fwrite(text.ptr, 1, text.len, w.f);
+    assert_int_equal(lmw_atomic_commit(&w, &err), 0);
+}
+
+static void test_llama_cpp(void **state)
+{
+    const char *dir = getenv("LMW_LLAMA_CPP");
+    if (!dir) {
+        print_message("LMW_LLAMA_CPP is not set (the folder of llama-tokenize): skipped\n");
+        skip();
+    }
+    struct lmw_tok *t = train(700);
+    struct lmw_buf text = {0};
+    char vocab[64], in[64], command[512], line[32768];
+    static int32_t ids[8192];
+    strcpy(vocab, temp_path());
+    strcpy(in, temp_path());
+    for (int i = 0; i < N_SAMPLE; i++)
+        lmw_buf_printf(&text, "%s\n%s<|eos|>  %s\t", samples[i], samples[N_SAMPLE - 1 - i],
+                       samples[i]);
+    store(t, vocab, "llama");
+    write_file(in, (lmw_str){text.ptr, text.len});
+    snprintf(command, sizeof command,
+             "%s/llama-tokenize -m %s -f %s --no-escape --ids --log-disable 2>/dev/null", dir,
+             vocab, in);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof line, f));
+    assert_int_equal(pclose(f), 0);
+    for (char *p = line; *p; p++)
+        if (strchr("[],\n", *p))
+            *p = ' ';
+    size_t n = lmw_tok_encode(t, (lmw_str){text.ptr, text.len}, true, true, ids, 8192);
+    assert_true(n > 1000 && n < 8192);
+    assert_true(same_ids(ids, n, line));
+    unlink(vocab);
+    unlink(in);
+    lmw_buf_free(&text);
+    lmw_tok_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_train_by_hand),
-        cmocka_unit_test(test_train_twice), cmocka_unit_test(test_specials),
-        cmocka_unit_test(test_store_load),  cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_fixtures),
+        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_train_by_hand),
+        cmocka_unit_test(test_train_twice),        cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_store_load),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_every_pretokenizer), cmocka_unit_test(test_fixtures),
+        cmocka_unit_test(test_llama_cpp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

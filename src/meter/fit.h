@@ -1,0 +1,16 @@
+/* A counter's energy between its updates, reconstructed with the marks as change points. Inside the meter room only. */
+#ifndef LMW_METER_FIT_H
+#define LMW_METER_FIT_H
+
+#include "meter/span.h"
+
+struct fit {
+    double energy_uj, half_uj; /* of the span, and half the width of its 95 % interval */
+    double prefill_uj;         /* start to first token, when there is one */
+    double max_mw;             /* the highest power between two updates inside */
+};
+/* The samples [first, n) hold the span, unbroken, and the changes after it. */
+void fit_span(const struct series *s, int64_t first, int64_t n, const struct known_spans *known,
+              const struct lmw_span *span, struct fit *out);
+
+#endif

@@ -1,0 +1,29 @@
+/* From one series to the energy of one span. Inside the meter room only. */
+#ifndef LMW_METER_SPAN_H
+#define LMW_METER_SPAN_H
+
+#include "meter/series.h"
+
+/* Spans asked for or announced, by start: they say which stretches between change points are alike. */
+struct known_spans {
+    struct lmw_span *v;
+    int n, cap;
+    bool grows; /* offline; the live meter forgets the oldest */
+};
+int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err);
+void spans_close(struct known_spans *k);
+int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err);
+/* Whether its times make sense: start <= first <= end. */
+int span_check(const struct lmw_span *span, struct lmw_err *err);
+
+/* Energy of `span` from the first n samples of s. `final`: no more samples will come, so what cannot be settled
+ * is invalid instead of pending. Fills all of *out; out->valid says whether there is a number. */
+void span_energy(const struct series *s, int64_t n, bool final, const struct known_spans *known,
+                 const struct lmw_span *span, struct lmw_energy *out);
+/* Every number absent, for this reason. */
+void span_nothing(struct lmw_energy *out, const char *reason);
+
+/* How long after a span's end a source needs to settle it. */
+int64_t span_settle_ns(const struct series *s, int64_t poll_ns);
+
+#endif
