@@ -1,19 +1,24 @@
-/* Owns a run: batches in a fixed order, each thread's share of them, the schedule, one step.
+/* Owns a run: batches in a fixed order, their shares, the schedule, one step.
  *
- * A batch's sequences are dealt to the threads in consecutive runs of about equal tokens. Each thread takes its
- * share forward and back alone, with its own activations and gradients and a single-threaded BLAS, so
- * the threads meet three times a step: after the way back, after the sum of the gradients (each sums
- * a range of the parameters over all threads, in thread order), and after the update. Everything is in one
- * arena from the start. */
+ * A batch's sequences are cut into shares of about SHARE_TOKENS. A free thread takes the next share forward and
+ * back alone, with a single-threaded BLAS, into the share's own gradients: elementwise work spreads over the
+ * cores like the products, a core that is slow or busy just takes fewer shares, and a share's working
+ * set is small. Gradients are then summed in the order of the shares. Nothing depends on which thread did
+ * what, so the weights are the same bits for any number of threads. Everything is in one arena from
+ * the start. */
 #include "train/train.h"
 
 #include "base/clock.h"
+#include "train/data.h"
 #include "train/trainer.h"
 
 #include <cblas.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SHARE_TOKENS = 512, MAX_SHARES = 32 };
 
 struct lmw_train_opts lmw_train_defaults(void)
 {
@@ -72,25 +77,49 @@ static int check_data(const struct lmw_train_data *d, const struct lmw_train_sha
     return LMW_OK;
 }
 
-/* The most tokens one thread can be dealt: its share, and one sequence that began in it. */
-static size_t worker_tokens(const struct lmw_trainer *t)
+static int shares_of(int batch_tokens)
 {
-    return (size_t)(t->opts.batch_tokens / t->n_thread + 1 + t->opts.shape.n_ctx);
+    int n = batch_tokens / SHARE_TOKENS;
+    return n < 1 ? 1 : n > MAX_SHARES ? MAX_SHARES : n;
 }
 
-static int worker_open(struct lmw_trainer *t, struct lmw_train_worker *w, struct lmw_err *err)
+/* The most tokens of a share: its part, and the rest of a sequence that began in it. */
+static size_t share_tokens(const struct lmw_trainer *t)
 {
-    size_t n = worker_tokens(t);
-    w->work = lmw_net_work_new(&t->net, (int)n, &t->arena);
-    w->grad = LMW_NEW(&t->arena, float, t->net.n_param);
-    w->id = LMW_NEW(&t->arena, int32_t, n);
-    w->weight = LMW_NEW(&t->arena, float, n);
-    w->start = LMW_NEW(&t->arena, int32_t, n + 1);
-    if (!w->work || !w->grad || !w->id || !w->weight || !w->start)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for a batch of %d tokens",
-                        t->opts.batch_tokens);
-    w->batch = (struct lmw_net_batch){w->id, w->weight, w->start, 0};
-    return LMW_OK;
+    return (size_t)(t->opts.batch_tokens / t->n_share + 1 + t->opts.shape.n_ctx);
+}
+
+static bool share_open(struct lmw_trainer *t, struct lmw_train_share *s)
+{
+    const size_t n = share_tokens(t);
+    s->grad = LMW_NEW(&t->arena, float, t->net.n_param);
+    s->id = LMW_NEW(&t->arena, int32_t, n);
+    s->weight = LMW_NEW(&t->arena, float, n);
+    s->start = LMW_NEW(&t->arena, int32_t, n + 1);
+    s->batch = (struct lmw_net_batch){s->id, s->weight, s->start, 0};
+    return s->grad && s->id && s->weight && s->start;
+}
+
+static bool allocate(struct lmw_trainer *t)
+{
+    const int n_thread = lmw_pool_size(t->pool);
+    t->n_share = shares_of(t->opts.batch_tokens);
+    t->param = LMW_NEW(&t->arena, float, t->net.n_param);
+    t->m = LMW_NEW(&t->arena, float, t->net.n_param);
+    t->v = LMW_NEW(&t->arena, float, t->net.n_param);
+    t->share = LMW_NEW(&t->arena, struct lmw_train_share, (size_t)t->n_share);
+    t->work = LMW_NEW(&t->arena, struct lmw_net_work *, (size_t)n_thread);
+    t->batch = LMW_NEW(&t->arena, int32_t, (size_t)t->opts.batch_tokens);
+    t->order = LMW_NEW(&t->arena, int32_t, (size_t)t->data->n_seq);
+    if (!t->param || !t->m || !t->v || !t->share || !t->work || !t->batch || !t->order)
+        return false;
+    for (int i = 0; i < t->n_share; i++)
+        if (!share_open(t, &t->share[i]))
+            return false;
+    for (int i = 0; i < n_thread; i++)
+        if (!(t->work[i] = lmw_net_work_new(&t->net, (int)share_tokens(t), &t->arena)))
+            return false;
+    return true;
 }
 
 static int open_inside(struct lmw_trainer *t, struct lmw_err *err)
@@ -102,18 +131,9 @@ static int open_inside(struct lmw_trainer *t, struct lmw_err *err)
         (rc = check_data(t->data, &t->opts.shape, err)) < 0 ||
         (rc = lmw_pool_open(&t->pool, t->opts.n_thread, err)) < 0)
         return rc;
-    t->n_thread = lmw_pool_size(t->pool);
-    t->param = LMW_NEW(&t->arena, float, t->net.n_param);
-    t->m = LMW_NEW(&t->arena, float, t->net.n_param);
-    t->v = LMW_NEW(&t->arena, float, t->net.n_param);
-    t->worker = LMW_NEW(&t->arena, struct lmw_train_worker, (size_t)t->n_thread);
-    t->batch = LMW_NEW(&t->arena, int32_t, (size_t)t->opts.batch_tokens);
-    t->order = LMW_NEW(&t->arena, int32_t, (size_t)t->data->n_seq);
-    if (!t->param || !t->m || !t->v || !t->worker || !t->batch || !t->order)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu parameters", t->net.n_param);
-    for (int i = 0; i < t->n_thread; i++)
-        if ((rc = worker_open(t, &t->worker[i], err)) < 0)
-            return rc;
+    if (!allocate(t))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu parameters and batches of %d tokens",
+                        t->net.n_param, t->opts.batch_tokens);
     return LMW_OK;
 }
 
@@ -193,20 +213,20 @@ static int next_batch(struct lmw_trainer *t, int64_t *n_tok)
     }
 }
 
-/* Deals n sequences of d to the threads; returns the sum of the weights that count. */
+/* Deals n sequences of d to the shares; returns the sum of the weights that count. */
 static double deal(struct lmw_trainer *t, const struct lmw_train_data *d, int n, int64_t n_tok,
                    double min_weight)
 {
-    for (int i = 0; i < t->n_thread; i++)
-        t->worker[i].batch.n_seq = 0;
+    for (int i = 0; i < t->n_share; i++)
+        t->share[i].batch.n_seq = 0;
     double sum = 0;
     int64_t at = 0;
     for (int i = 0; i < n; i++) {
         const int64_t from = d->start[t->batch[i]], len = d->start[t->batch[i] + 1] - from;
-        struct lmw_train_worker *w = &t->worker[at * t->n_thread / n_tok];
-        int32_t *start = w->start + w->batch.n_seq++;
-        memcpy(w->id + start[0], d->id + from, (size_t)len * sizeof *w->id);
-        memcpy(w->weight + start[0], d->weight + from, (size_t)len * sizeof *w->weight);
+        struct lmw_train_share *s = &t->share[at * t->n_share / n_tok];
+        int32_t *start = s->start + s->batch.n_seq++;
+        memcpy(s->id + start[0], d->id + from, (size_t)len * sizeof *s->id);
+        memcpy(s->weight + start[0], d->weight + from, (size_t)len * sizeof *s->weight);
         start[1] = start[0] + (int32_t)len;
         for (int64_t j = from + 1; j < from + len; j++)
             if ((double)d->weight[j] >= min_weight)
@@ -220,58 +240,73 @@ static double deal(struct lmw_trainer *t, const struct lmw_train_data *d, int n,
 
 struct step {
     struct lmw_trainer *t;
-    float scale;
+    float scale; /* of the loss */
     double min_weight;
     bool learn;
+    atomic_int next; /* share */
+    double square[LMW_NORM_PARTS];
     struct lmw_adamw adamw;
 };
 
-static void pass(void *arg, int i, int n_thread)
+static void pass_share(const struct step *step, struct lmw_train_share *s, struct lmw_net_work *w)
 {
-    const struct step *s = arg;
-    const struct lmw_trainer *t = s->t;
-    struct lmw_train_worker *w = &t->worker[i];
-    float *grad = s->learn ? w->grad : NULL;
+    const struct lmw_trainer *t = step->t;
+    float *grad = step->learn ? s->grad : NULL;
     if (grad)
         memset(grad, 0, t->net.n_param * sizeof *grad);
-    w->loss = 0;
-    if (w->batch.n_seq == 0)
+    s->loss = 0;
+    if (s->batch.n_seq == 0)
         return;
-    lmw_net_forward(&t->net, w->work, t->param, &w->batch);
-    w->loss = lmw_net_loss(&t->net, w->work, t->param, &w->batch, s->min_weight, s->scale, grad);
+    lmw_net_forward(&t->net, w, t->param, &s->batch);
+    s->loss = lmw_net_loss(&t->net, w, t->param, &s->batch, step->min_weight, step->scale, grad);
     if (grad)
-        lmw_net_backward(&t->net, w->work, t->param, &w->batch, grad);
+        lmw_net_backward(&t->net, w, t->param, &s->batch, grad);
 }
 
-/* Worker 0's gradients become the sum of all. */
-static void sum_gradients(void *arg, int i, int n_thread)
+static void pass(void *arg, int i_thread, int n_thread)
 {
-    const struct step *s = arg;
-    struct lmw_train_worker *w = s->t->worker;
-    int64_t from, to;
-    lmw_pool_share((int64_t)s->t->net.n_param, 16, i, n_thread, &from, &to);
+    struct step *step = arg;
+    const struct lmw_trainer *t = step->t;
+    for (int i; (i = atomic_fetch_add(&step->next, 1)) < t->n_share;)
+        pass_share(step, &t->share[i], t->work[i_thread]);
+}
+
+/* Adds the other shares' gradients to share 0's over one part of the parameters; returns its squares' sum. */
+static double sum_part(const struct lmw_trainer *t, int64_t from, int64_t to)
+{
+    float *g = t->share[0].grad;
     double square = 0;
-    for (int64_t j = from; j < to; j++) {
-        float g = w[0].grad[j];
-        for (int k = 1; k < n_thread; k++)
-            g += w[k].grad[j];
-        w[0].grad[j] = g;
-        square += (double)g * (double)g;
+    for (int s = 1; s < t->n_share; s++) {
+        const float *add = t->share[s].grad;
+        for (int64_t j = from; j < to; j++)
+            g[j] += add[j];
     }
-    w[i].grad_square = square;
+    for (int64_t j = from; j < to; j++)
+        square += (double)g[j] * (double)g[j];
+    return square;
 }
 
-static void update(void *arg, int i, int n_thread)
+static void sum_gradients(void *arg, int i_thread, int n_thread)
 {
-    const struct step *s = arg;
-    const struct lmw_trainer *t = s->t;
+    struct step *step = arg;
+    for (int i = i_thread; i < LMW_NORM_PARTS; i += n_thread) {
+        int64_t from, to;
+        lmw_pool_share((int64_t)step->t->net.n_param, 16, i, LMW_NORM_PARTS, &from, &to);
+        step->square[i] = sum_part(step->t, from, to);
+    }
+}
+
+static void update(void *arg, int i_thread, int n_thread)
+{
+    const struct step *step = arg;
+    const struct lmw_trainer *t = step->t;
     const size_t part[] = {0, t->net.n_matrix, t->net.n_param};
-    struct lmw_adamw a = s->adamw;
+    struct lmw_adamw a = step->adamw;
     for (int k = 0; k < 2; k++) {
         int64_t from, to;
-        lmw_pool_share((int64_t)(part[k + 1] - part[k]), 16, i, n_thread, &from, &to);
+        lmw_pool_share((int64_t)(part[k + 1] - part[k]), 16, i_thread, n_thread, &from, &to);
         size_t at = part[k] + (size_t)from;
-        lmw_adamw(&a, (size_t)(to - from), t->worker[0].grad + at, t->param + at, t->m + at,
+        lmw_adamw(&a, (size_t)(to - from), t->share[0].grad + at, t->param + at, t->m + at,
                   t->v + at);
         a.weight_decay = 0; /* norms do not decay */
     }
@@ -287,8 +322,8 @@ static double learning_rate(const struct lmw_train_opts *o, int64_t step, double
 static double total_loss(const struct lmw_trainer *t)
 {
     double loss = 0;
-    for (int i = 0; i < t->n_thread; i++)
-        loss += t->worker[i].loss;
+    for (int i = 0; i < t->n_share; i++)
+        loss += t->share[i].loss;
     return loss;
 }
 
@@ -320,8 +355,8 @@ int lmw_trainer_step(struct lmw_trainer *t, double progress, struct lmw_train_st
     lmw_pool_run(t->pool, pass, &s);
     lmw_pool_run(t->pool, sum_gradients, &s);
     double square = 0;
-    for (int i = 0; i < t->n_thread; i++)
-        square += t->worker[i].grad_square;
+    for (int i = 0; i < LMW_NORM_PARTS; i++)
+        square += s.square[i];
     *out = (struct lmw_train_stat){.loss = total_loss(t) / weight,
                                    .lr = learning_rate(&t->opts, t->state.step, progress),
                                    .grad_norm = sqrt(square),
@@ -360,6 +395,7 @@ int lmw_trainer_eval(struct lmw_trainer *t, const struct lmw_train_data *d, doub
             t->batch[n] = (int32_t)i;
         }
         weight += deal(t, d, n, n_tok, min_weight);
+        s.next = 0;
         lmw_pool_run(t->pool, pass, &s);
         sum += total_loss(t);
     }
@@ -381,7 +417,7 @@ int lmw_trainer_logits(struct lmw_trainer *t, const int32_t *ids, int n, float *
                             t->opts.shape.n_vocab);
     const int32_t start[] = {0, n};
     struct lmw_net_batch b = {.id = ids, .start = start, .n_seq = 1};
-    struct lmw_net_work *w = t->worker[0].work;
+    struct lmw_net_work *w = t->work[0];
     lmw_net_forward(&t->net, w, t->param, &b);
     lmw_net_logits(&t->net, w, t->param, n, logits);
     return LMW_OK;

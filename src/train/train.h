@@ -8,12 +8,12 @@
  *         lmw_trainer_step(t, progress, &stat, &err);
  *     lmw_trainer_export(t, tok, &meta, "out.gguf", &err);
  *
- * The same data, options, seed and thread count on the same machine give the same weights, bit for
- * bit, whether the run was interrupted by a checkpoint or not. (Another thread count, or another
- * BLAS kernel, adds in another order.)
+ * The same data, options and seed give the same weights on the same kind of CPU, bit for bit: with any number
+ * of threads, and whether the run was interrupted by a checkpoint or not. (BLAS kernels for another CPU
+ * add in another order.)
  *
  * Threads: one trainer, one thread at a time; it owns a pool. OpenBLAS is set to one thread for the whole
- * process, because each pool thread calls it for its own share of a batch. */
+ * process, because each pool thread calls it for the part of a batch it works on. */
 #ifndef LMW_TRAIN_TRAIN_H
 #define LMW_TRAIN_TRAIN_H
 

@@ -6,16 +6,18 @@
 #include "train/net.h"
 #include "train/train.h"
 
-/* One thread's share of a batch, its activations and its sum of gradients. */
-struct lmw_train_worker {
-    struct lmw_net_work *work;
+/* A part of a batch that one thread takes through the network, and its sum of gradients. Parts do not depend on
+ * the number of threads, so neither does any result. */
+struct lmw_train_share {
     float *grad;         /* [n_param] */
     int32_t *id, *start; /* what batch points at */
     float *weight;
     struct lmw_net_batch batch;
-    double loss;        /* weighted sum over its tokens */
-    double grad_square; /* over its share of the parameters */
+    double loss; /* weighted sum over its tokens */
 };
+
+/* The squared norm of the gradient is summed in this many parts, for the same reason. */
+enum { LMW_NORM_PARTS = 64 };
 
 struct lmw_trainer {
     struct lmw_train_opts opts;
@@ -25,19 +27,14 @@ struct lmw_trainer {
     struct lmw_pool *pool;
     struct lmw_net net;
     float *param, *m, *v; /* [n_param] */
-    struct lmw_train_worker *worker;
-    int n_thread;
-    int32_t *batch; /* sequences of the batch being packed */
-    int32_t *order; /* [n_seq]: the order of epoch `order_epoch` */
+    struct lmw_train_share *share;
+    int n_share;
+    struct lmw_net_work **work; /* one per thread */
+    int32_t *batch;             /* sequences of the batch being packed */
+    int32_t *order;             /* [n_seq]: the order of epoch `order_epoch` */
     int64_t order_epoch;
     struct lmw_train_state state;
 };
-
-/* Sequences of the epoch, shuffled from the seed and the epoch alone. */
-void lmw_train_shuffle(const struct lmw_train_data *d, uint64_t seed, int64_t epoch,
-                       int32_t *order);
-/* Identifies ids, weights and bounds of a data set. */
-uint64_t lmw_train_data_hash(const struct lmw_train_data *d);
 
 struct lmw_adamw {
     float lr, beta1, beta2, eps, weight_decay;
