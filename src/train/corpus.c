@@ -1,10 +1,10 @@
 /* Owns the corpus: reading it, training a tokenizer on it, turning it into token sequences.
  *
- * Texts are kept in one arena (a plain text stays in its mapping). A pair's prompt is stored as it will be
- * seen at inference: inside the chat template. Refused, with the line: what is not JSON, a missing `prompt` or
- * `reference`, a template that does more than place the message. */
-#include "base/arena.h"
+ * The texts of pairs lie one after the other in one buffer; a plain text stays in its mapping. A prompt is
+ * kept as it will be seen at inference, rendered by the same function (engine/chat.h). Refused, with the line: what
+ * is not JSON, a missing `prompt` or `reference`, a template that cannot be rendered. */
 #include "base/file.h"
+#include "engine/chat.h"
 #include "train/data.h"
 
 #include <jansson.h>
@@ -12,39 +12,14 @@
 #include <string.h>
 
 struct lmw_corpus {
-    struct lmw_arena arena;
     struct lmw_map map; /* of a plain text */
+    struct lmw_buf buf; /* the texts of pairs */
     bool is_text;
     lmw_str *part; /* pairs: prompt, reference, prompt, ...; a text: itself */
     size_t n_part;
 };
 
 /* ---- reading ---- */
-
-/* What stands around the message in a template. */
-struct frame {
-    lmw_str before, after;
-};
-
-static int frame_of(lmw_str tmpl, struct frame *f, struct lmw_err *err)
-{
-    static const char mark[] = "{{ messages[0]['content'] }}";
-    const char *at = tmpl.len ? memmem(tmpl.ptr, tmpl.len, mark, strlen(mark)) : NULL;
-    if (!at)
-        return lmw_fail(err, LMW_EARG, "chat template '%.*s': must contain %s", LMW_FMT(tmpl),
-                        mark);
-    f->before = (lmw_str){tmpl.ptr, (size_t)(at - tmpl.ptr)};
-    f->after.ptr = at + strlen(mark);
-    f->after.len = (size_t)(tmpl.ptr + tmpl.len - f->after.ptr);
-    const lmw_str side[] = {f->before, f->after};
-    for (int i = 0; i < 2; i++)
-        if (side[i].len && (memmem(side[i].ptr, side[i].len, "{{", 2) ||
-                            memmem(side[i].ptr, side[i].len, "{%", 2)))
-            return lmw_fail(err, LMW_EUNSUPPORTED,
-                            "chat template '%.*s': training knows only text around one %s",
-                            LMW_FMT(tmpl), mark);
-    return LMW_OK;
-}
 
 static size_t count_lines(const struct lmw_map *m)
 {
@@ -63,36 +38,29 @@ static int get_string(const json_t *o, const char *field, lmw_str *out, struct l
     return LMW_OK;
 }
 
-static int add_pair(struct lmw_corpus *c, const json_t *o, const struct frame *f,
-                    struct lmw_err *err)
+/* Until all are read a part has only its length: the buffer may still move. */
+static int add_pair(struct lmw_corpus *c, const json_t *o, lmw_str tmpl, struct lmw_err *err)
 {
     lmw_str prompt, reference;
     int rc;
+    const size_t before = c->buf.len;
     if ((rc = get_string(o, "prompt", &prompt, err)) < 0 ||
-        (rc = get_string(o, "reference", &reference, err)) < 0)
+        (rc = get_string(o, "reference", &reference, err)) < 0 ||
+        (rc = lmw_chat_render(tmpl, LMW_STR("<|bos|>"), prompt, &c->buf, err)) < 0)
         return rc;
-    lmw_str framed = {NULL, f->before.len + prompt.len + f->after.len};
-    char *p = LMW_NEW(&c->arena, char, framed.len + 1);
-    char *r = lmw_arena_str(&c->arena, reference);
-    if (!p || !r)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for its texts");
-    framed.ptr = p;
-    p = mempcpy(p, f->before.ptr, f->before.len);
-    p = mempcpy(p, prompt.ptr, prompt.len);
-    memcpy(p, f->after.ptr, f->after.len);
-    c->part[c->n_part++] = framed;
-    c->part[c->n_part++] = (lmw_str){r, reference.len};
+    c->part[c->n_part++].len = c->buf.len - before;
+    lmw_buf_put(&c->buf, reference.ptr, reference.len);
+    c->part[c->n_part++].len = reference.len;
     return LMW_OK;
 }
 
-static int read_line(struct lmw_corpus *c, lmw_str line, const struct frame *f,
-                     struct lmw_err *err)
+static int read_line(struct lmw_corpus *c, lmw_str line, lmw_str tmpl, struct lmw_err *err)
 {
     if (lmw_str_trim(line).len == 0)
         return LMW_OK;
     json_error_t je;
     json_t *o = json_loadb(line.ptr, line.len, 0, &je);
-    int rc = o ? add_pair(c, o, f, err) : lmw_fail(err, LMW_EFORMAT, "not JSON: %s", je.text);
+    int rc = o ? add_pair(c, o, tmpl, err) : lmw_fail(err, LMW_EFORMAT, "not JSON: %s", je.text);
     json_decref(o);
     return rc;
 }
@@ -100,36 +68,32 @@ static int read_line(struct lmw_corpus *c, lmw_str line, const struct frame *f,
 static int read_pairs(struct lmw_corpus *c, const struct lmw_map *m, lmw_str tmpl,
                       struct lmw_err *err)
 {
-    struct frame f;
-    int rc = frame_of(tmpl, &f, err);
-    if (rc < 0)
-        return rc;
-    const size_t n_line = count_lines(m);
-    /* An escape is never shorter than what it stands for, so texts fit in the file's size; the
-     * rest is templates, alignment and the list. */
-    if ((rc = lmw_arena_open(&c->arena, 2 * m->len + n_line * (tmpl.len + 256) + 4096, err)) < 0)
-        return rc;
-    c->part = LMW_NEW(&c->arena, lmw_str, 2 * n_line);
-    if (!c->part)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu lines", n_line);
     const char *at = (const char *)m->ptr, *end = at + m->len;
+    c->part = calloc(2 * count_lines(m), sizeof *c->part);
+    if (!c->part)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for its lines");
     for (size_t i = 1; at < end; i++) {
         const char *nl = memchr(at, '\n', (size_t)(end - at));
         lmw_str line = {at, (size_t)((nl ? nl : end) - at)};
-        if ((rc = read_line(c, line, &f, err)) < 0)
+        int rc = read_line(c, line, tmpl, err);
+        if (rc < 0)
             return lmw_wrap(err, "line %zu", i);
         at = nl ? nl + 1 : end;
     }
+    if (c->buf.failed)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for its texts");
+    const char *text = c->buf.ptr;
+    for (size_t i = 0; i < c->n_part; text += c->part[i++].len)
+        c->part[i].ptr = text;
     return LMW_OK;
 }
 
 static int read_text(struct lmw_corpus *c, struct lmw_err *err)
 {
-    int rc = lmw_arena_open(&c->arena, 4096, err);
-    if (rc < 0)
-        return rc;
     c->is_text = true;
-    c->part = LMW_NEW(&c->arena, lmw_str, 1);
+    c->part = calloc(1, sizeof *c->part);
+    if (!c->part)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a corpus");
     c->part[c->n_part++] = (lmw_str){(const char *)c->map.ptr, c->map.len};
     return LMW_OK;
 }
@@ -177,7 +141,8 @@ void lmw_corpus_free(struct lmw_corpus *c)
     if (!c)
         return;
     lmw_map_close(&c->map);
-    lmw_arena_close(&c->arena);
+    lmw_buf_free(&c->buf);
+    free(c->part);
     free(c);
 }
 

@@ -1,6 +1,6 @@
 /* DOOR. Training: small llama-architecture models from scratch, on the CPU.
  *
- *     lmw_corpus_read(&corpus, "pairs.jsonl", "{{ messages[0]['content'] }}\n", &err);
+ *     lmw_corpus_read(&corpus, "pairs.jsonl", chat_template, &err);
  *     lmw_corpus_tokenizer(corpus, 1024, &tok, &err);
  *     lmw_corpus_encode(corpus, tok, 256, 0.1, &data, &err);
  *     lmw_trainer_open(&t, &opts, data, &err);
@@ -29,7 +29,7 @@
 /* What is learnt from: pairs of a prompt and its reference answer (a file named *.jsonl, fields `prompt` and
  * `reference` of each line), or one plain text (any other name; the template is not used). */
 struct lmw_corpus;
-/* chat_template: text with "{{ messages[0]['content'] }}" where the prompt goes, once. */
+/* chat_template: what engine/chat.h can render; it becomes the model's. */
 int lmw_corpus_read(struct lmw_corpus **out, const char *path, lmw_str chat_template,
                     struct lmw_err *err);
 void lmw_corpus_free(struct lmw_corpus *c);
