@@ -3,9 +3,10 @@
  * template   = { text | "{{" ["-"] term { "+" term } ["-"] "}}" }
  * term       = string | "bos_token" | "messages" "[" "0" "]" ( "." "content" | "[" string "]" )
  *
- * "-" strips the white space of the text on its side. Source: Jinja's template designer documentation.
- * Statements ({% %}), comments, filters, other variables and other messages are refused by name: a prompt
- * that is nearly right would be measured as if the model were worse than it is. */
+ * "-" strips the white space of the text on its side. Source: Jinja's template designer
+ * documentation. Statements ({% %}), comments, filters, other variables and other messages are
+ * refused by name: a prompt that is nearly right would be measured as if the model were worse
+ * than it is. */
 #include "engine/chat.h"
 
 struct render {

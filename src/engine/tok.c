@@ -1,20 +1,21 @@
 /* Vocabularies: from GGUF keys to GGUF keys, and the tables encoding works on.
  *
  * Two kinds, named as GGUF names them (keys: ggml's docs/gguf.md, "tokenizer"):
- *   gpt2   a token's text is its bytes in GPT-2's printable spelling; merges are ranked by their place in
- *          tokenizer.ggml.merges.
+ *   gpt2   a token's text is its bytes in GPT-2's printable spelling; merges are ranked by
+ *          their place in tokenizer.ggml.merges.
  *   llama  a token's text is UTF-8 with U+2581 for a space; scores rank merges; <0x0A> are bytes.
- * Everything else (bert, t5, rwkv, ...) is refused. So are vocabularies that contradict themselves:
- * array lengths that differ, ids past the end, merges whose parts or result are not tokens.
+ * Everything else (bert, t5, rwkv, ...) is refused. So are vocabularies that contradict
+ * themselves: array lengths that differ, ids past the end, merges whose parts or result are not
+ * tokens.
  *
- * A tokenizer is built once and never changes, so any number of threads may use it. It owns all its
- * memory: nothing points into the file it came from. */
+ * A tokenizer is built once and never changes, so any number of threads may use it. It owns all
+ * its memory: nothing points into the file it came from. */
 #include "engine/tok_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- GPT-2's spelling of bytes: printable Latin-1 as itself, the other 68 bytes from U+0100 on. */
+/* ---- GPT-2's spelling of bytes: printable Latin-1 as itself, the other 68 from U+0100 on. */
 
 static bool prints(int b)
 {
@@ -225,7 +226,8 @@ static int make_pieces(struct lmw_tok *t, struct lmw_err *err)
     return LMW_OK;
 }
 
-/* The two halves of "a b", as tokens. The separator is the one space: a space inside a token is spelled. */
+/* The two halves of "a b", as tokens. The separator is the one space: a space inside a token is
+ * spelled. */
 static bool parse_merge(const struct lmw_tok *t, lmw_str m, char *tmp, int32_t *l, int32_t *r,
                         int32_t *both)
 {
@@ -338,6 +340,31 @@ static int make_specials(struct lmw_tok *t, struct lmw_err *err)
     return LMW_OK;
 }
 
+/* Texts that end a turn, for files that name only one of their end tokens (list: llama.cpp's
+ * src/llama-vocab.cpp, special_eog_ids). */
+static const char *const end_texts[] = {
+    "<|eot_id|>", "<|eom_id|>", "<|im_end|>",    "<|end|>",
+    "<|return|>", "<|call|>",   "<end_of_turn>", "<|endoftext|>",
+    "<EOT>",      "[EOT]",      "[EOS]",         "<\uff5cend\u2581of\u2581sentence\uff5c>",
+};
+
+static void add_end(struct lmw_tok *t, int32_t id)
+{
+    if (id >= 0 && !lmw_tok_is_end(t, id) && t->n_end < (int)(sizeof t->end / sizeof *t->end))
+        t->end[t->n_end++] = id;
+}
+
+static void find_ends(struct lmw_tok *t)
+{
+    add_end(t, t->eos);
+    add_end(t, t->eot);
+    add_end(t, t->eom);
+    for (int32_t i = 0; i < t->special_at[256]; i++)
+        for (size_t k = 0; k < sizeof end_texts / sizeof *end_texts; k++)
+            if (lmw_str_is(t->text[t->special[i]], end_texts[k]))
+                add_end(t, t->special[i]);
+}
+
 int lmw_tok_index(struct lmw_tok *t, struct lmw_err *err)
 {
     int rc;
@@ -348,7 +375,10 @@ int lmw_tok_index(struct lmw_tok *t, struct lmw_err *err)
         return rc;
     if (t->kind == LMW_TOK_BPE && (rc = make_bpe(t, err)) < 0)
         return rc;
-    return make_specials(t, err);
+    if ((rc = make_specials(t, err)) < 0)
+        return rc;
+    find_ends(t);
+    return LMW_OK;
 }
 
 /* ---- Reading. */
@@ -473,7 +503,7 @@ static int read_arrays(struct lmw_tok *t, const struct arrays *a, struct lmw_err
     return LMW_OK;
 }
 
-static int read_settings(struct lmw_tok *t, const struct lmw_gguf *g, struct lmw_err *err)
+static int read_ids(struct lmw_tok *t, const struct lmw_gguf *g, struct lmw_err *err)
 {
     const struct {
         const char *key;
@@ -486,11 +516,15 @@ static int read_settings(struct lmw_tok *t, const struct lmw_gguf *g, struct lmw
     int rc = LMW_OK;
     for (size_t i = 0; i < sizeof ids / sizeof *ids && rc == LMW_OK; i++)
         rc = get_id(g, ids[i].key, t->n_vocab, ids[i].id, err);
-    if (rc < 0)
-        return rc;
+    return rc;
+}
+
+static int read_flags(struct lmw_tok *t, const struct lmw_gguf *g, struct lmw_err *err)
+{
     t->add_bos = t->kind == LMW_TOK_SPM || lmw_split_adds_bos(t->split);
     t->add_space_prefix = t->kind == LMW_TOK_SPM;
-    if ((rc = get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, err)) < 0)
+    int rc = get_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, err);
+    if (rc < 0)
         return rc;
     return get_bool(g, "tokenizer.ggml.add_space_prefix", &t->add_space_prefix, err);
 }
@@ -526,9 +560,10 @@ static int load(struct lmw_tok *t, const struct lmw_gguf *g, const struct arrays
         return lmw_fail(err, LMW_EUNSUPPORTED, "'tokenizer.ggml.pre' has %zu bytes", pre.len);
     memcpy(t->pre, pre.ptr, pre.len);
     t->n_vocab = (int32_t)a->tokens->n;
-    if ((rc = read_arrays(t, a, err)) < 0 || (rc = lmw_tok_index(t, err)) < 0)
+    if ((rc = read_arrays(t, a, err)) < 0 || (rc = read_ids(t, g, err)) < 0 ||
+        (rc = lmw_tok_index(t, err)) < 0)
         return rc;
-    return read_settings(t, g, err);
+    return read_flags(t, g, err);
 }
 
 int lmw_tok_load(struct lmw_tok **out, const struct lmw_gguf *g, struct lmw_err *err)
@@ -608,7 +643,10 @@ int32_t lmw_tok_eos(const struct lmw_tok *t)
 
 bool lmw_tok_is_end(const struct lmw_tok *t, int32_t id)
 {
-    return id >= 0 && (id == t->eos || id == t->eot || id == t->eom);
+    for (int i = 0; i < t->n_end; i++)
+        if (t->end[i] == id)
+            return true;
+    return false;
 }
 
 lmw_str lmw_tok_piece(const struct lmw_tok *t, int32_t id)

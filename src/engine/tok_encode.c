@@ -1,18 +1,20 @@
 /* Encoding: bytes -> ids.
  *
- * 1. Texts of user tokens (and of control tokens, where asked) are cut out: leftmost, then longest.
+ * 1. Texts of user tokens (and of control tokens, where asked) are cut out: leftmost, then
+ *    longest.
  * 2. The rest is pretokenized (gpt2) or taken whole with a space in front (llama).
- * 3. A piece starts as one symbol per byte (gpt2) or character (llama); the pair of neighbours with the lowest
- *    rank merges, the leftmost first among equals, until no pair can. Ranks are places in the merge list
- *    (gpt2), or falling scores of the token a pair would make (llama).
+ * 3. A piece starts as one symbol per byte (gpt2) or character (llama); the pair of neighbours
+ *    with the lowest rank merges, the leftmost first among equals, until no pair can. Ranks are
+ *    places in the merge list (gpt2), or falling scores of the token a pair would make (llama).
  *    Sources: GPT-2's encoder.py; sentencepiece's bpe_model.cc; ties as llama.cpp breaks them.
  *
- * Candidates wait in a binary heap, O(n log n) for any piece. A piece of up to SMALL symbols needs no
- * allocation; where memory for a longer one is refused it is encoded byte by byte, so encoding never
- * fails. A byte that the vocabulary has no token for becomes its unknown token, or nothing.
+ * Candidates wait in a binary heap, O(n log n) for any piece. A piece of up to SMALL symbols
+ * needs no allocation; where memory for a longer one is refused it is encoded byte by byte, so
+ * encoding never fails. A byte that the vocabulary has no token for becomes its unknown token,
+ * or nothing.
  *
- * llama: characters are what UTF-8's first bytes announce, valid or not; U+2581 in a text is not taken for a
- * space (sentencepiece does, and so cannot give the text back). */
+ * llama: characters are what UTF-8's first bytes announce, valid or not; U+2581 in a text is not
+ * taken for a space (sentencepiece does, and so cannot give the text back). */
 #include "engine/tok_impl.h"
 
 #include <math.h>

@@ -70,6 +70,8 @@ struct lmw_tok {
     int32_t *special;        /* control, unknown, user tokens by first byte, longest first */
     int32_t special_at[257]; /* those of byte b: special[special_at[b] .. special_at[b + 1]) */
     bool starts_user[256];   /* some user token starts with this byte */
+    int32_t end[16];         /* what ends an answer */
+    int n_end;
 };
 
 /* An empty tokenizer over its own arena of at least n_byte; NULL when memory runs out. */

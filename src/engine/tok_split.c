@@ -1,13 +1,14 @@
 /* Pretokenizers: text -> the pieces inside which merging happens.
  *
- * A pretokenizer is a list of regular expressions, applied in turn: each one cuts every piece the ones
- * before left, and what an expression does not match stays a piece of its own. The names are those of
- * GGUF's `tokenizer.ggml.pre`; the expressions are those of the models' own tokenizer.json and of
- * llama.cpp's src/llama-vocab.cpp. Contractions are spelled out ('[sS]) because caseless matching
- * of Unicode would let U+017F stand for s.
+ * A pretokenizer is a list of regular expressions, applied in turn: each one cuts every piece
+ * the ones before left, and what an expression does not match stays a piece of its own. The
+ * names are those of GGUF's `tokenizer.ggml.pre`; the expressions are those of the models' own
+ * tokenizer.json and of llama.cpp's src/llama-vocab.cpp. Contractions are spelled out ('[sS])
+ * because caseless matching of Unicode would let U+017F stand for s.
  *
- * PCRE2 runs them, compiled to machine code where the system allows that. Bytes that are not UTF-8 match
- * nothing and so become pieces; nothing here fails on any input. Match data lives on the stack. */
+ * PCRE2 runs them, compiled to machine code where the system allows that. Bytes that are not
+ * UTF-8 match nothing and so become pieces; nothing here fails on any input. Match data lives on
+ * the stack. */
 #include "engine/tok_impl.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

@@ -1,13 +1,15 @@
 /* Training a byte-level BPE vocabulary (Sennrich, Haddow and Birch 2016, on bytes as in GPT-2).
  *
- * The texts are pretokenized once into unique words with counts. Each step merges the most frequent pair
- * of neighbouring tokens (counted over words, times the words' counts) into a new token, in the words
- * that have it; only those words' pairs are counted again, so a step costs what it changes. A heap holds
- * the counts; an entry that is out of date goes back with the count of now when it surfaces.
+ * The texts are pretokenized once into unique words with counts. Each step merges the most
+ * frequent pair of neighbouring tokens (counted over words, times the words' counts) into a new
+ * token, in the words that have it; only those words' pairs are counted again, so a step costs
+ * what it changes. A heap holds the counts; an entry that is out of date goes back with the
+ * count of now when it surfaces.
  *
- * Ties go to the pair with the lower left, then the lower right id: the same texts give the same vocabulary
- * on every machine. Two ways to the same text share one token, with a merge each. Refused: a size below
- * specials + bytes, and texts with too few pairs that occur twice to fill the size asked for. */
+ * Ties go to the pair with the lower left, then the lower right id: the same texts give the same
+ * vocabulary on every machine. Two ways to the same text share one token, with a merge each.
+ * Refused: a size below specials + bytes, and texts with too few pairs that occur twice to fill
+ * the size asked for. */
 #include "engine/tok_impl.h"
 
 #include <stdlib.h>
@@ -183,8 +185,8 @@ static void add_word(struct trainer *tr, struct pair *p, uint32_t word)
     p->word[p->n_word++] = word;
 }
 
-/* Adds sign * count for each pair of a word. Words are noted at pairs that contain `fresh` (-1: at all):
- * at the others they already are. */
+/* Adds sign * count for each pair of a word. Words are noted at pairs that contain `fresh` (-1:
+ * at all): at the others they already are. */
 static void count_pairs(struct trainer *tr, uint32_t i_word, int sign, int32_t fresh)
 {
     const struct word *w = &tr->words.at[i_word];

@@ -1,13 +1,13 @@
 /* json: is the answer the reference, as data?
  *
- * Both are parsed (RFC 8259, by jansson; an object that names a field twice is refused). Fields are the members of
- * the reference and those the answer adds; each is right or wrong as a whole, however deep it is. The score
- * is 1 when every field is right, else 0; fields_right is the share. Where the reference is no object it is one field
- * itself. Numbers are equal when their values are (2 and 2.0), strings byte by byte, arrays in order, objects
- * in any order.
+ * Both are parsed (RFC 8259, by jansson; an object that names a field twice is refused). Fields
+ * are the members of the reference and those the answer adds; each is right or wrong as a whole,
+ * however deep it is. The score is 1 when every field is right, else 0; fields_right is the
+ * share. Where the reference is no object it is one field itself. Numbers are equal when their
+ * values are (2 and 2.0), strings byte by byte, arrays in order, objects in any order.
  *
- * The answer must be nothing but the JSON: text around it, or a fence, is a wrong answer, as it would be
- * for a program that reads it. */
+ * The answer must be nothing but the JSON: text around it, or a fence, is a wrong answer, as it
+ * would be for a program that reads it. */
 #include "score/score_impl.h"
 
 #include <jansson.h>

@@ -3,9 +3,9 @@
  *     scorer = lmw_scorer_find("json", &err);
  *     lmw_score(scorer, answer, reference, &score);
  *
- * A score is 0..1. What cannot be judged (no reference, or one that is itself broken) has value NaN and a
- * reason; a bad answer is never that: it scores 0 and the reason says what was wrong. No state, no failure, any
- * thread. */
+ * A score is 0..1. What cannot be judged (no reference, or one that is itself broken) has value
+ * NaN and a reason; a bad answer is never that: it scores 0 and the reason says what was wrong.
+ * No state, no failure, any thread. */
 #ifndef LMW_SCORE_SCORE_H
 #define LMW_SCORE_SCORE_H
 

@@ -1,5 +1,5 @@
-/* Any two texts (split at the first newline) as answer and reference: a score, never a crash; a text that is JSON
- * equals itself, and swapping the two does not change the verdict. */
+/* Any two texts (split at the first newline) as answer and reference: a score, never a crash; a
+ * text that is JSON equals itself, and swapping the two does not change the verdict. */
 #include "score/score.h"
 
 #include <math.h>

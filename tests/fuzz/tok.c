@@ -1,4 +1,5 @@
-/* Any bytes through a small trained vocabulary: encoding never fails, and decoding gives the bytes back. */
+/* Any bytes through a small trained vocabulary: encoding never fails, and decoding gives the
+ * bytes back. */
 #include "engine/tok.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* Chat templates: what renders, to which bytes, and what is refused without a trace. The expected bytes are
- * Jinja 3's for the same templates (trim_blocks and lstrip_blocks do not matter without statements). */
+/* Chat templates: what renders, to which bytes, and what is refused without a trace. The
+ * expected bytes are Jinja 3's for the same templates (trim_blocks and lstrip_blocks do not
+ * matter without statements). */
 #include "engine/chat.h"
 
 #include <setjmp.h>
