@@ -111,7 +111,7 @@ static int hex(char c)
 /* "<0x0A>" -> 10; anything else -> -1. */
 static int byte_text(lmw_str s)
 {
-    if (s.len != 6 || memcmp(s.ptr, "<0x", 3) || s.ptr[5] != '>')
+    if (s.len != 6 || !lmw_str_starts(s, "<0x") || s.ptr[5] != '>')
         return -1;
     int hi = hex(s.ptr[3]), lo = hex(s.ptr[4]);
     return hi < 0 || lo < 0 ? -1 : hi * 16 + lo;
@@ -544,7 +544,6 @@ static int read_kind(const struct lmw_gguf *g, enum lmw_tok_kind *kind, lmw_str 
         return lmw_fail(err, LMW_EUNSUPPORTED,
                         "tokenizer model '%.*s' is not one this build knows (gpt2, llama)",
                         model.len > 60 ? 60 : LMW_FMT(model));
-    *pre = LMW_STR("default"); /* what files from before the key meant */
     return lmw_gguf_find(g, "tokenizer.ggml.pre") ? lmw_gguf_str(g, "tokenizer.ggml.pre", pre, err)
                                                   : LMW_OK;
 }
@@ -553,7 +552,7 @@ static int load(struct lmw_tok *t, const struct lmw_gguf *g, const struct arrays
                 struct lmw_err *err)
 {
     int rc;
-    lmw_str pre;
+    lmw_str pre = LMW_STR("default"); /* what files from before the key meant */
     if ((rc = read_kind(g, &t->kind, &pre, err)) < 0)
         return rc;
     if (pre.len >= sizeof t->pre)

@@ -91,30 +91,30 @@ static const struct pre *find_pre(lmw_str name)
     return NULL;
 }
 
-int lmw_split_open(struct lmw_split **out, lmw_str name, struct lmw_err *err)
+int lmw_split_open(struct lmw_split **out, lmw_str pre, struct lmw_err *err)
 {
-    const struct pre *pre = find_pre(name);
+    const struct pre *found = find_pre(pre);
     *out = NULL;
-    if (!pre)
+    if (!found)
         return lmw_fail(err, LMW_EUNSUPPORTED,
                         "pretokenizer '%.*s' (tokenizer.ggml.pre) is not one this build knows; "
                         "splitting by another one would give the model wrong tokens",
-                        name.len > 60 ? 60 : LMW_FMT(name));
+                        pre.len > 60 ? 60 : LMW_FMT(pre));
     struct lmw_split *s = calloc(1, sizeof *s);
     if (!s)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a pretokenizer");
-    s->pre = pre;
-    for (; pre->regex[s->n]; s->n++) {
+    s->pre = found;
+    for (; found->regex[s->n]; s->n++) {
         int code;
         size_t at;
         s->re[s->n] =
-            pcre2_compile((PCRE2_SPTR)pre->regex[s->n], PCRE2_ZERO_TERMINATED,
+            pcre2_compile((PCRE2_SPTR)found->regex[s->n], PCRE2_ZERO_TERMINATED,
                           PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &code, &at, NULL);
         if (!s->re[s->n]) {
             lmw_split_close(s);
             return lmw_fail(err, LMW_EUNSUPPORTED,
                             "PCRE2 refuses expression %d of '%.*s': code %d", s->n + 1,
-                            LMW_FMT(name), code);
+                            LMW_FMT(pre), code);
         }
         /* Where machine code is forbidden the interpreter gives the same matches, slower. */
         pcre2_jit_compile(s->re[s->n], PCRE2_JIT_COMPLETE);

@@ -12,6 +12,7 @@
  * the size asked for. */
 #include "engine/tok_impl.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define N_SPECIAL 2
@@ -384,6 +385,7 @@ static void write_texts(const struct trainer *tr, struct lmw_tok *t, char *buf)
         t->text[id] = (lmw_str){buf, spell_token(tr, id, buf)};
         buf += t->text[id].len;
     }
+    assert(tr->merges.at || t->n_merge == 0);
     for (size_t i = 0; i < t->n_merge; i++) {
         char *p = buf;
         p += spell_token(tr, tr->merges.at[i].left, p);
@@ -405,8 +407,8 @@ static int build(const struct trainer *tr, int n_vocab, struct lmw_tok **out, st
                   2 * token_bytes(tr, tr->merges.at[i].right, b + 1).len;
     struct lmw_tok *t = lmw_tok_new(lmw_tok_room((size_t)n_vocab, n_merge, n_byte), err);
     char *buf = malloc(n_byte);
-    int rc = LMW_ENOMEM;
-    if (t && buf) {
+    int rc;
+    if (t) {
         t->kind = LMW_TOK_BPE;
         t->n_vocab = n_vocab;
         t->n_merge = n_merge;
@@ -417,10 +419,12 @@ static int build(const struct trainer *tr, int n_vocab, struct lmw_tok **out, st
         t->text = LMW_NEW(&t->arena, lmw_str, (size_t)n_vocab);
         t->type = LMW_NEW(&t->arena, uint8_t, (size_t)n_vocab);
         t->merge = LMW_NEW(&t->arena, lmw_str, n_merge);
-        write_texts(tr, t, buf); /* lmw_tok_room counts these three arrays */
+    }
+    if (t && buf && t->text && t->type && t->merge) {
+        write_texts(tr, t, buf);
         rc = lmw_tok_index(t, err);
-    } else if (t) {
-        lmw_fail(err, rc, "no memory for a vocabulary of %d tokens", n_vocab);
+    } else {
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for a vocabulary of %d tokens", n_vocab);
     }
     free(buf);
     if (rc < 0)
