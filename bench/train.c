@@ -56,9 +56,9 @@ static void products(void *arg, int i, int n_thread)
     for (int l = 0; l <= b->s.n_layer; l++)
         for (int k = 0; k < (l < b->s.n_layer ? 4 : 1); k++) {
             int n_in = shape[k][0], n_out = l < b->s.n_layer ? shape[k][1] : b->s.n_vocab;
-            lmw_dense(b->n_tok, n_in, n_out, b->x[i], b->w, b->y[i], 0);
-            lmw_dense_dx(b->n_tok, n_in, n_out, b->y[i], b->w, b->x[i]);
-            lmw_dense_dw(b->n_tok, n_in, n_out, b->y[i], b->x[i], b->y[i]);
+            lmw_train_dense(b->n_tok, n_in, n_out, b->x[i], b->w, b->y[i], 0);
+            lmw_train_dense_dx(b->n_tok, n_in, n_out, b->y[i], b->w, b->x[i]);
+            lmw_train_dense_dw(b->n_tok, n_in, n_out, b->y[i], b->x[i], b->y[i]);
         }
 }
 

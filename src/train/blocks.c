@@ -45,19 +45,19 @@ static inline v4 exp4(v4 x)
 
 /* ---- dense ---- */
 
-void lmw_dense(int n, int n_in, int n_out, const float *x, const float *w, float *y, int add)
+void lmw_train_dense(int n, int n_in, int n_out, const float *x, const float *w, float *y, int add)
 {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n_out, n_in, 1, x, n_in, w, n_in,
                 add ? 1 : 0, y, n_out);
 }
 
-void lmw_dense_dx(int n, int n_in, int n_out, const float *dy, const float *w, float *dx)
+void lmw_train_dense_dx(int n, int n_in, int n_out, const float *dy, const float *w, float *dx)
 {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n_in, n_out, 1, dy, n_out, w, n_in,
                 0, dx, n_in);
 }
 
-void lmw_dense_dw(int n, int n_in, int n_out, const float *dy, const float *x, float *dw)
+void lmw_train_dense_dw(int n, int n_in, int n_out, const float *dy, const float *x, float *dw)
 {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n_out, n_in, n, 1, dy, n_out, x, n_in, 1,
                 dw, n_in);
@@ -65,7 +65,7 @@ void lmw_dense_dw(int n, int n_in, int n_out, const float *dy, const float *x, f
 
 /* ---- RMSNorm ---- */
 
-void lmw_rmsnorm(int n, int dim, const float *x, const float *g, float *y, float *r)
+void lmw_train_rmsnorm(int n, int dim, const float *x, const float *g, float *y, float *r)
 {
     for (int t = 0; t < n; t++, x += dim, y += dim) {
         v4 acc = {0};
@@ -78,8 +78,8 @@ void lmw_rmsnorm(int n, int dim, const float *x, const float *g, float *y, float
 }
 
 /* With u = x r: dx = r (g dy - u mean(g dy u)), dg = dy u. */
-void lmw_rmsnorm_back(int n, int dim, const float *x, const float *g, const float *r,
-                      const float *dy, float *dx, float *dg)
+void lmw_train_rmsnorm_back(int n, int dim, const float *x, const float *g, const float *r,
+                            const float *dy, float *dx, float *dg)
 {
     for (int t = 0; t < n; t++, x += dim, dy += dim, dx += dim) {
         v4 acc = {0};
@@ -96,7 +96,7 @@ void lmw_rmsnorm_back(int n, int dim, const float *x, const float *g, const floa
 
 /* ---- RoPE ---- */
 
-void lmw_rope_table(int n_pos, int head_dim, float *table)
+void lmw_train_rope_table(int n_pos, int head_dim, float *table)
 {
     for (int p = 0; p < n_pos; p++)
         for (int i = 0; i < head_dim; i += 2) {
@@ -106,8 +106,8 @@ void lmw_rope_table(int n_pos, int head_dim, float *table)
         }
 }
 
-void lmw_rope(int n, int n_head, int head_dim, int stride, const float *table, float sign,
-              float *x)
+void lmw_train_rope(int n, int n_head, int head_dim, int stride, const float *table, float sign,
+                    float *x)
 {
     for (int t = 0; t < n; t++, x += stride, table += head_dim)
         for (int h = 0; h < n_head; h++) {
@@ -145,7 +145,7 @@ static void softmax_causal(float *p, int n_live, int n, float scale)
     memset(p + n_live, 0, (size_t)(n - n_live) * sizeof *p);
 }
 
-void lmw_attention(int n, struct lmw_heads h, const float *qkv, float *p, float *out)
+void lmw_train_attention(int n, struct lmw_heads h, const float *qkv, float *p, float *out)
 {
     int ld = lmw_qkv_dim(h), d = h.head_dim, n_q = h.n_head * d, n_kv = h.n_head_kv * d;
     float scale = 1.0f / sqrtf((float)d);
@@ -172,8 +172,8 @@ static void softmax_back(int n, const float *p, float *dp, float scale)
     }
 }
 
-void lmw_attention_back(int n, struct lmw_heads h, const float *qkv, const float *p,
-                        const float *dout, float *dp, float *dqkv)
+void lmw_train_attention_back(int n, struct lmw_heads h, const float *qkv, const float *p,
+                              const float *dout, float *dp, float *dqkv)
 {
     int ld = lmw_qkv_dim(h), d = h.head_dim, n_q = h.n_head * d, n_kv = h.n_head_kv * d;
     int group = h.n_head / h.n_head_kv;
@@ -205,7 +205,7 @@ static inline v4 sigmoid4(v4 x)
     return 1.0f / (1.0f + e);
 }
 
-void lmw_swiglu(int n, int n_ff, const float *gu, float *act)
+void lmw_train_swiglu(int n, int n_ff, const float *gu, float *act)
 {
     for (int t = 0; t < n; t++, gu += 2 * n_ff, act += n_ff)
         for (int i = 0; i < n_ff; i += 4) {
@@ -215,7 +215,7 @@ void lmw_swiglu(int n, int n_ff, const float *gu, float *act)
 }
 
 /* silu'(g) = s (1 + g (1 - s)), s = sigmoid(g). */
-void lmw_swiglu_back(int n, int n_ff, float *gu, const float *dact)
+void lmw_train_swiglu_back(int n, int n_ff, float *gu, const float *dact)
 {
     for (int t = 0; t < n; t++, gu += 2 * n_ff, dact += n_ff)
         for (int i = 0; i < n_ff; i += 4) {
@@ -228,7 +228,7 @@ void lmw_swiglu_back(int n, int n_ff, float *gu, const float *dact)
 
 /* ---- head ---- */
 
-double lmw_cross_entropy(int n, float *logits, int32_t target, float scale)
+double lmw_train_cross_entropy(int n, float *logits, int32_t target, float scale)
 {
     float max = logits[0], at_target = logits[target];
     for (int i = 1; i < n; i++)

@@ -13,30 +13,31 @@
 /* ---- dense layers: W is [n_out][n_in], as GGUF stores it ---- */
 
 /* y[n][n_out] = x W^T, or += when `add`. */
-void lmw_dense(int n, int n_in, int n_out, const float *x, const float *w, float *y, int add);
+void lmw_train_dense(int n, int n_in, int n_out, const float *x, const float *w, float *y,
+                     int add);
 /* dx[n][n_in] = dy W */
-void lmw_dense_dx(int n, int n_in, int n_out, const float *dy, const float *w, float *dx);
+void lmw_train_dense_dx(int n, int n_in, int n_out, const float *dy, const float *w, float *dx);
 /* dW += dy^T x */
-void lmw_dense_dw(int n, int n_in, int n_out, const float *dy, const float *x, float *dw);
+void lmw_train_dense_dw(int n, int n_in, int n_out, const float *dy, const float *x, float *dw);
 
 /* ---- RMSNorm: y = g * x * r, r = 1 / sqrt(mean(x^2) + eps) ---- */
 
 #define LMW_NORM_EPS 1e-5f
 /* r[n] is kept for the way back. */
-void lmw_rmsnorm(int n, int dim, const float *x, const float *g, float *y, float *r);
+void lmw_train_rmsnorm(int n, int dim, const float *x, const float *g, float *y, float *r);
 /* dx += , dg += */
-void lmw_rmsnorm_back(int n, int dim, const float *x, const float *g, const float *r,
-                      const float *dy, float *dx, float *dg);
+void lmw_train_rmsnorm_back(int n, int dim, const float *x, const float *g, const float *r,
+                            const float *dy, float *dx, float *dg);
 
 /* ---- RoPE on pairs (2i, 2i + 1), base 10000 ---- */
 
 #define LMW_ROPE_BASE 10000.0
 /* table[n_pos][head_dim]: cos and sin of each pair, next to each other. */
-void lmw_rope_table(int n_pos, int head_dim, float *table);
+void lmw_train_rope_table(int n_pos, int head_dim, float *table);
 /* Turns n_head heads of each of n rows (`stride` floats apart, positions 0..n-1) in place; sign +1
  * forward, -1 backward. */
-void lmw_rope(int n, int n_head, int head_dim, int stride, const float *table, float sign,
-              float *x);
+void lmw_train_rope(int n, int n_head, int head_dim, int stride, const float *table, float sign,
+                    float *x);
 
 /* ---- causal attention within one sequence of n rows ---- */
 
@@ -49,21 +50,21 @@ static inline int lmw_qkv_dim(struct lmw_heads h)
     return (h.n_head + 2 * h.n_head_kv) * h.head_dim;
 }
 /* p[n_head][n][n] gets the probabilities; out[n][n_head * head_dim]. */
-void lmw_attention(int n, struct lmw_heads h, const float *qkv, float *p, float *out);
+void lmw_train_attention(int n, struct lmw_heads h, const float *qkv, float *p, float *out);
 /* dqkv[n][qkv_dim] is written; dp[n][n] is scratch. */
-void lmw_attention_back(int n, struct lmw_heads h, const float *qkv, const float *p,
-                        const float *dout, float *dp, float *dqkv);
+void lmw_train_attention_back(int n, struct lmw_heads h, const float *qkv, const float *p,
+                              const float *dout, float *dp, float *dqkv);
 
 /* ---- SwiGLU: a row of gu holds the gate's n_ff, then the up projection's; act = silu(gate) * up ---- */
 
-void lmw_swiglu(int n, int n_ff, const float *gu, float *act);
+void lmw_train_swiglu(int n, int n_ff, const float *gu, float *act);
 /* Writes the gradient over gu. */
-void lmw_swiglu_back(int n, int n_ff, float *gu, const float *dact);
+void lmw_train_swiglu_back(int n, int n_ff, float *gu, const float *dact);
 
 /* ---- head ---- */
 
 /* Softmax cross-entropy of one row of logits: returns -log p[target] and overwrites the row with
  * scale * (p - onehot(target)). */
-double lmw_cross_entropy(int n, float *logits, int32_t target, float scale);
+double lmw_train_cross_entropy(int n, float *logits, int32_t target, float scale);
 
 #endif

@@ -75,7 +75,7 @@ int lmw_net_init(struct lmw_net *net, const struct lmw_train_shape *shape, struc
     float *rope = LMW_NEW(arena, float, (size_t)shape->n_ctx *(size_t)head_dim);
     if (!net->layer || !rope)
         return lmw_fail(err, LMW_ENOMEM, "no memory for the model's layout");
-    lmw_rope_table(shape->n_ctx, head_dim, rope);
+    lmw_train_rope_table(shape->n_ctx, head_dim, rope);
     net->rope = rope;
 
     size_t at = 0;
@@ -174,8 +174,8 @@ static void attention_forward(const struct lmw_net *net, struct layer_work *lw,
     for (int i = 0; i < b->n_seq; i++) {
         const int at = b->start[i], n = b->start[i + 1] - at;
         float *qkv = lw->qkv + (size_t)at * (size_t)net->qkv_dim;
-        lmw_rope(n, h.n_head + h.n_head_kv, h.head_dim, net->qkv_dim, net->rope, 1, qkv);
-        lmw_attention(n, h, qkv, p, lw->att + (size_t)at * (size_t)net->shape.n_embd);
+        lmw_train_rope(n, h.n_head + h.n_head_kv, h.head_dim, net->qkv_dim, net->rope, 1, qkv);
+        lmw_train_attention(n, h, qkv, p, lw->att + (size_t)at * (size_t)net->shape.n_embd);
         p += (size_t)h.n_head * (size_t)n * (size_t)n;
     }
 }
@@ -186,16 +186,16 @@ static void layer_forward(const struct lmw_net *net, struct layer_work *lw,
 {
     const int n = b->start[b->n_seq], dim = net->shape.n_embd, n_ff = net->shape.n_ff;
     const size_t bytes = (size_t)n * (size_t)dim * sizeof(float);
-    lmw_rmsnorm(n, dim, lw->x, param + at->attn_norm, lw->h, lw->r);
-    lmw_dense(n, dim, net->qkv_dim, lw->h, param + at->qkv, lw->qkv, 0);
+    lmw_train_rmsnorm(n, dim, lw->x, param + at->attn_norm, lw->h, lw->r);
+    lmw_train_dense(n, dim, net->qkv_dim, lw->h, param + at->qkv, lw->qkv, 0);
     attention_forward(net, lw, b);
     memcpy(lw->x2, lw->x, bytes);
-    lmw_dense(n, dim, dim, lw->att, param + at->out, lw->x2, 1);
-    lmw_rmsnorm(n, dim, lw->x2, param + at->ffn_norm, lw->h2, lw->r2);
-    lmw_dense(n, dim, 2 * n_ff, lw->h2, param + at->gate_up, lw->gu, 0);
-    lmw_swiglu(n, n_ff, lw->gu, lw->act);
+    lmw_train_dense(n, dim, dim, lw->att, param + at->out, lw->x2, 1);
+    lmw_train_rmsnorm(n, dim, lw->x2, param + at->ffn_norm, lw->h2, lw->r2);
+    lmw_train_dense(n, dim, 2 * n_ff, lw->h2, param + at->gate_up, lw->gu, 0);
+    lmw_train_swiglu(n, n_ff, lw->gu, lw->act);
     memcpy(y, lw->x2, bytes);
-    lmw_dense(n, n_ff, dim, lw->act, param + at->down, y, 1);
+    lmw_train_dense(n, n_ff, dim, lw->act, param + at->down, y, 1);
 }
 
 void lmw_net_forward(const struct lmw_net *net, struct lmw_net_work *w, const float *param,
@@ -218,8 +218,8 @@ static void head_forward(const struct lmw_net *net, struct lmw_net_work *w, cons
     for (int i = 0; i < n; i++)
         memcpy(w->hx + (size_t)i * (size_t)dim, w->x + (size_t)row[i] * (size_t)dim,
                (size_t)dim * sizeof(float));
-    lmw_rmsnorm(n, dim, w->hx, param + net->out_norm, w->hh, w->hr);
-    lmw_dense(n, dim, net->shape.n_vocab, w->hh, param + net->embd, w->logits, 0);
+    lmw_train_rmsnorm(n, dim, w->hx, param + net->out_norm, w->hh, w->hr);
+    lmw_train_dense(n, dim, net->shape.n_vocab, w->hh, param + net->embd, w->logits, 0);
 }
 
 /* logits holds the gradient; hx is free once its norm is done, and then carries the rows' gradient. */
@@ -227,12 +227,12 @@ static void head_backward(const struct lmw_net *net, struct lmw_net_work *w, con
                           int n, const int32_t *row, float *grad)
 {
     const int dim = net->shape.n_embd, n_vocab = net->shape.n_vocab;
-    lmw_dense_dw(n, dim, n_vocab, w->logits, w->hh, grad + net->embd);
-    lmw_dense_dx(n, dim, n_vocab, w->logits, param + net->embd, w->dhh);
+    lmw_train_dense_dw(n, dim, n_vocab, w->logits, w->hh, grad + net->embd);
+    lmw_train_dense_dx(n, dim, n_vocab, w->logits, param + net->embd, w->dhh);
     for (int i = 0; i < n; i++) /* dx's rows were cleared, and each is met once */
-        lmw_rmsnorm_back(1, dim, w->hx + (size_t)i * (size_t)dim, param + net->out_norm, w->hr + i,
-                         w->dhh + (size_t)i * (size_t)dim, w->dx + (size_t)row[i] * (size_t)dim,
-                         grad + net->out_norm);
+        lmw_train_rmsnorm_back(1, dim, w->hx + (size_t)i * (size_t)dim, param + net->out_norm,
+                               w->hr + i, w->dhh + (size_t)i * (size_t)dim,
+                               w->dx + (size_t)row[i] * (size_t)dim, grad + net->out_norm);
 }
 
 /* Positions whose next token counts. */
@@ -259,9 +259,9 @@ double lmw_net_loss(const struct lmw_net *net, struct lmw_net_work *w, const flo
         head_forward(net, w, param, n, row);
         for (int i = 0; i < n; i++) {
             const float weight = b->weight[row[i] + 1];
-            loss += (double)weight * lmw_cross_entropy(n_vocab,
-                                                       w->logits + (size_t)i * (size_t)n_vocab,
-                                                       b->id[row[i] + 1], weight * scale);
+            loss += (double)weight *
+                    lmw_train_cross_entropy(n_vocab, w->logits + (size_t)i * (size_t)n_vocab,
+                                            b->id[row[i] + 1], weight * scale);
         }
         if (grad)
             head_backward(net, w, param, n, row, grad);
@@ -293,9 +293,9 @@ static void attention_backward(const struct lmw_net *net, struct lmw_net_work *w
         const int at = b->start[i], n = b->start[i + 1] - at;
         const size_t at_qkv = (size_t)at * (size_t)net->qkv_dim;
         float *dqkv = w->dqkv + at_qkv;
-        lmw_attention_back(n, h, lw->qkv + at_qkv, p,
-                           w->datt + (size_t)at * (size_t)net->shape.n_embd, w->dp, dqkv);
-        lmw_rope(n, h.n_head + h.n_head_kv, h.head_dim, net->qkv_dim, net->rope, -1, dqkv);
+        lmw_train_attention_back(n, h, lw->qkv + at_qkv, p,
+                                 w->datt + (size_t)at * (size_t)net->shape.n_embd, w->dp, dqkv);
+        lmw_train_rope(n, h.n_head + h.n_head_kv, h.head_dim, net->qkv_dim, net->rope, -1, dqkv);
         p += (size_t)h.n_head * (size_t)n * (size_t)n;
     }
 }
@@ -308,21 +308,21 @@ static void layer_backward(const struct lmw_net *net, struct lmw_net_work *w, in
     struct layer_work *lw = &w->layer[l];
     const struct lmw_net_layer *at = &net->layer[l];
 
-    lmw_dense_dw(n, n_ff, dim, w->dx, lw->act, grad + at->down);
-    lmw_dense_dx(n, n_ff, dim, w->dx, param + at->down, w->dact);
-    lmw_swiglu_back(n, n_ff, lw->gu, w->dact);
-    lmw_dense_dw(n, dim, 2 * n_ff, lw->gu, lw->h2, grad + at->gate_up);
-    lmw_dense_dx(n, dim, 2 * n_ff, lw->gu, param + at->gate_up, w->dh);
-    lmw_rmsnorm_back(n, dim, lw->x2, param + at->ffn_norm, lw->r2, w->dh, w->dx,
-                     grad + at->ffn_norm);
+    lmw_train_dense_dw(n, n_ff, dim, w->dx, lw->act, grad + at->down);
+    lmw_train_dense_dx(n, n_ff, dim, w->dx, param + at->down, w->dact);
+    lmw_train_swiglu_back(n, n_ff, lw->gu, w->dact);
+    lmw_train_dense_dw(n, dim, 2 * n_ff, lw->gu, lw->h2, grad + at->gate_up);
+    lmw_train_dense_dx(n, dim, 2 * n_ff, lw->gu, param + at->gate_up, w->dh);
+    lmw_train_rmsnorm_back(n, dim, lw->x2, param + at->ffn_norm, lw->r2, w->dh, w->dx,
+                           grad + at->ffn_norm);
 
-    lmw_dense_dw(n, dim, dim, w->dx, lw->att, grad + at->out);
-    lmw_dense_dx(n, dim, dim, w->dx, param + at->out, w->datt);
+    lmw_train_dense_dw(n, dim, dim, w->dx, lw->att, grad + at->out);
+    lmw_train_dense_dx(n, dim, dim, w->dx, param + at->out, w->datt);
     attention_backward(net, w, lw, b);
-    lmw_dense_dw(n, dim, net->qkv_dim, w->dqkv, lw->h, grad + at->qkv);
-    lmw_dense_dx(n, dim, net->qkv_dim, w->dqkv, param + at->qkv, w->dh);
-    lmw_rmsnorm_back(n, dim, lw->x, param + at->attn_norm, lw->r, w->dh, w->dx,
-                     grad + at->attn_norm);
+    lmw_train_dense_dw(n, dim, net->qkv_dim, w->dqkv, lw->h, grad + at->qkv);
+    lmw_train_dense_dx(n, dim, net->qkv_dim, w->dqkv, param + at->qkv, w->dh);
+    lmw_train_rmsnorm_back(n, dim, lw->x, param + at->attn_norm, lw->r, w->dh, w->dx,
+                           grad + at->attn_norm);
 }
 
 void lmw_net_backward(const struct lmw_net *net, struct lmw_net_work *w, const float *param,

@@ -192,17 +192,17 @@ static void dense(void **state)
     fill(b, b64, OUT * DIM);
     fill(dy, NULL, N * OUT);
     run_dense(y64);
-    lmw_dense(N, DIM, OUT, a, b, y, 0);
+    lmw_train_dense(N, DIM, OUT, a, b, y, 0);
     close_to("dense", N * OUT, y, y64);
-    lmw_dense_dx(N, DIM, OUT, dy, b, da);
+    lmw_train_dense_dx(N, DIM, OUT, dy, b, da);
     differences(run_dense, N * OUT, dy, N * DIM, a64, want);
     close_to("dense dx", N * DIM, da, want);
     memset(db, 0, sizeof db);
-    lmw_dense_dw(N, DIM, OUT, dy, a, db);
+    lmw_train_dense_dw(N, DIM, OUT, dy, a, db);
     differences(run_dense, N * OUT, dy, OUT * DIM, b64, want);
     close_to("dense dw", OUT * DIM, db, want);
 
-    lmw_dense(N, DIM, OUT, a, b, y, 1);
+    lmw_train_dense(N, DIM, OUT, a, b, y, 1);
     for (int i = 0; i < N * OUT; i++)
         y64[i] *= 2;
     close_to("dense, added", N * OUT, y, y64);
@@ -219,11 +219,11 @@ static void rmsnorm(void **state)
     fill(b, b64, DIM);
     fill(dy, NULL, N * DIM);
     run_rmsnorm(y64);
-    lmw_rmsnorm(N, DIM, a, b, y, extra);
+    lmw_train_rmsnorm(N, DIM, a, b, y, extra);
     close_to("rmsnorm", N * DIM, y, y64);
     memset(db, 0, sizeof db);
     fill(da, y64, N * DIM); /* what is there is added to */
-    lmw_rmsnorm_back(N, DIM, a, b, extra, dy, da, db);
+    lmw_train_rmsnorm_back(N, DIM, a, b, extra, dy, da, db);
     differences(run_rmsnorm, N * DIM, dy, N * DIM, a64, want);
     for (int i = 0; i < N * DIM; i++)
         want[i] += y64[i];
@@ -243,14 +243,14 @@ static void run_rope(double *out)
 static void rope(void **state)
 {
     static float table[N * HEAD_DIM];
-    lmw_rope_table(N, HEAD_DIM, table);
+    lmw_train_rope_table(N, HEAD_DIM, table);
     fill(a, a64, N * STRIDE);
     fill(dy, NULL, N * STRIDE);
     run_rope(y64);
-    lmw_rope(N, HEADS, HEAD_DIM, STRIDE, table, 1, a);
+    lmw_train_rope(N, HEADS, HEAD_DIM, STRIDE, table, 1, a);
     close_to("rope", N * STRIDE, a, y64);
     differences(run_rope, N * STRIDE, dy, N * STRIDE, a64, want);
-    lmw_rope(N, HEADS, HEAD_DIM, STRIDE, table, -1, dy);
+    lmw_train_rope(N, HEADS, HEAD_DIM, STRIDE, table, -1, dy);
     close_to("rope back", N * STRIDE, dy, want);
 }
 
@@ -267,10 +267,10 @@ static void attention(void **state)
     fill(a, a64, N_ATT * QKV);
     fill(dy, NULL, N_ATT * ATT);
     run_attention(y64);
-    lmw_attention(N_ATT, heads, a, extra, y);
+    lmw_train_attention(N_ATT, heads, a, extra, y);
     close_to("attention", N_ATT * ATT, y, y64);
     fill(da, NULL, N_ATT * QKV); /* must be overwritten */
-    lmw_attention_back(N_ATT, heads, a, extra, dy, b, da);
+    lmw_train_attention_back(N_ATT, heads, a, extra, dy, b, da);
     differences(run_attention, N_ATT * ATT, dy, N_ATT * QKV, a64, want);
     close_to("attention back", N_ATT * QKV, da, want);
 }
@@ -285,10 +285,10 @@ static void swiglu(void **state)
     fill(a, a64, N * 2 * OUT);
     fill(dy, NULL, N * OUT);
     run_swiglu(y64);
-    lmw_swiglu(N, OUT, a, y);
+    lmw_train_swiglu(N, OUT, a, y);
     close_to("swiglu", N * OUT, y, y64);
     differences(run_swiglu, N * OUT, dy, N * 2 * OUT, a64, want);
-    lmw_swiglu_back(N, OUT, a, dy);
+    lmw_train_swiglu_back(N, OUT, a, dy);
     close_to("swiglu back", N * 2 * OUT, a, want);
 }
 
@@ -297,12 +297,12 @@ static void swiglu_extremes(void **state)
 {
     float gu[16] = {-1e4f, -200, -100, -87, 1e4f, 200, 100, 88, 1, 1, 1, 1, 1, 1, 1, 1}, act[8];
     float one[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    lmw_swiglu(1, 8, gu, act);
+    lmw_train_swiglu(1, 8, gu, act);
     for (int i = 0; i < 4; i++) {
         assert_true(act[i] <= 0 && act[i] > -1e-28f);
         assert_true(act[4 + i] == gu[4 + i]);
     }
-    lmw_swiglu_back(1, 8, gu, one);
+    lmw_train_swiglu_back(1, 8, gu, one);
     for (int i = 0; i < 16; i++)
         assert_true(isfinite(gu[i]));
 }
@@ -318,7 +318,7 @@ static void cross_entropy(void **state)
     fill(a, a64, DIM - 1); /* a vocabulary of any size */
     differences(run_cross_entropy, 1, &scale, DIM - 1, a64, want);
     run_cross_entropy(y64);
-    double loss = lmw_cross_entropy(DIM - 1, a, 5, scale);
+    double loss = lmw_train_cross_entropy(DIM - 1, a, 5, scale);
     assert_true(fabs(loss - *y64) < 1e-6);
     close_to("cross-entropy back", DIM - 1, a, want);
 }
@@ -327,9 +327,9 @@ static void cross_entropy(void **state)
 static void cross_entropy_extremes(void **state)
 {
     float row[5] = {1e4f, -1e4f, 0, 9e3f, 1};
-    assert_true(lmw_cross_entropy(5, row, 0, 1) == 0);
+    assert_true(lmw_train_cross_entropy(5, row, 0, 1) == 0);
     float again[5] = {1e4f, -1e4f, 0, 9e3f, 1};
-    assert_true(fabs(lmw_cross_entropy(5, again, 1, 1) - 2e4) < 1);
+    assert_true(fabs(lmw_train_cross_entropy(5, again, 1, 1) - 2e4) < 1);
     for (int i = 0; i < 5; i++)
         assert_true(isfinite(row[i]) && isfinite(again[i]));
 }
