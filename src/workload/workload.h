@@ -1,0 +1,96 @@
+/* Workloads: the questions. A streaming reader and a writer of JSONL files, and the shop-intents
+ * generator.
+ *
+ * A workload file holds one JSON object a line, in the shape of the record (base/record.h): query_id
+ * and prompt must be there, query_ids are unique within the file, everything else may be missing.
+ * Fields the record does not know are kept in `extra`. CRLF, blank lines, a byte order mark and a
+ * missing final newline are tolerated. docs/shop-intents.md describes the generator.
+ *
+ * Threads: one thread per object; different objects do not know each other. */
+#ifndef LMW_WORKLOAD_WORKLOAD_H
+#define LMW_WORKLOAD_WORKLOAD_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/record.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A longer line is refused: it is a file of another kind, or one without line ends. */
+#define LMW_WORKLOAD_LINE_MAX ((size_t)16 << 20)
+
+/* ---- reading ---- */
+
+struct lmw_workload;
+int lmw_workload_open(struct lmw_workload **out, const char *path, struct lmw_err *err);
+/* The same over bytes that stay with the caller; `name` stands for the path in messages. */
+int lmw_workload_open_bytes(struct lmw_workload **out, lmw_str bytes, const char *name,
+                            struct lmw_err *err);
+void lmw_workload_close(struct lmw_workload *w); /* NULL is fine */
+
+/* The next query: 1 and *r filled (strings in the arena), 0 at the end, or a negative code with a
+ * message that names the file, the line and what to do. After an error every call fails the same. */
+int lmw_workload_next(struct lmw_workload *w, struct lmw_record *r, struct lmw_arena *arena,
+                      struct lmw_err *err);
+/* Back to the first query. */
+void lmw_workload_rewind(struct lmw_workload *w);
+/* The line (from 1) of the query read last; 0 before the first. */
+int64_t lmw_workload_line(const struct lmw_workload *w);
+/* FNV-1a (64 bits) of all bytes of the file: goes into the run, so that a changed workload shows. */
+uint64_t lmw_workload_hash(const struct lmw_workload *w);
+
+/* ---- writing ---- */
+
+/* One line: the fields that are present, in the order of the record's columns, then those of
+ * `extra`. Appends to the buffer; LMW_ENOMEM, or LMW_EARG when query_id or prompt is absent or
+ * `extra` is not an object. */
+int lmw_workload_format(const struct lmw_record *r, struct lmw_buf *out, struct lmw_err *err);
+
+/* ---- shop-intents: messages of shop customers in ten languages ---- */
+
+/* How often a message is disturbed, each 0..1. Words that are a slot of the answer never get typos. */
+struct lmw_shop_noise {
+    double typo;        /* messages with one or two typos outside the slots */
+    double ascii;       /* diacritics not typed: "fur", "fuer" */
+    double shout;       /* THE WHOLE MESSAGE */
+    double lower;       /* all lower case, names and codes too */
+    double capital;     /* the first letter upper case */
+    double filler;      /* "um", "actually" between two words */
+    double opener;      /* "hello" in front */
+    double tail;        /* "thanks" behind */
+    double foreign;     /* opener, tail or product word of another language */
+    double reorder;     /* clauses in the other order, where there are two */
+    double punctuation; /* a final mark other than the expected one, commas dropped */
+};
+void lmw_shop_noise_default(struct lmw_shop_noise *n);
+
+struct lmw_shop_options {
+    uint64_t seed;
+    bool test; /* the held-out split; false: training */
+    struct lmw_shop_noise noise;
+};
+
+/* The split. For each language and intent about a quarter of the phrase templates, about a quarter
+ * of all product nouns, of made-up brand names and of model numbers, all order numbers, coupon codes
+ * and addresses whose hash says so, and all whole messages whose hash says so are reserved: a training row never
+ * holds any of them. A test row holds only reserved order numbers, codes, addresses and messages;
+ * its template is a reserved one in about 30 % of the rows (template_seen false), and so are its
+ * products (product_seen false; the field is missing when the message names no product).
+ * Rows of a test stream are distinct messages. The same seed gives the same bytes everywhere.
+ *
+ * Rows: query_id, workload, domain (the intent), prompt (the message), reference (the answer, one
+ * line of compact JSON); extra: language, template (number within language and intent),
+ * template_seen, product_seen. */
+struct lmw_shop;
+int lmw_shop_open(struct lmw_shop **out, const struct lmw_shop_options *o, struct lmw_err *err);
+int lmw_shop_next(struct lmw_shop *s, struct lmw_record *r, struct lmw_arena *arena,
+                  struct lmw_err *err);
+void lmw_shop_close(struct lmw_shop *s); /* NULL is fine */
+
+extern const char *const lmw_shop_languages[]; /* "en", ..., NULL */
+extern const char *const lmw_shop_intents[];   /* "add_to_cart", ..., NULL */
+
+#endif
