@@ -241,11 +241,13 @@ static int print_text(const struct lmw_gguf *g, const char *path, bool is_short)
         put_keys(&b, g);
         put_tensors(&b, g);
     }
-    int bad = b.failed || fwrite(b.ptr, 1, b.len, stdout) != b.len || fflush(stdout) != 0;
+    bool is_whole = !b.failed;
+    if (is_whole)
+        fwrite(b.ptr, 1, b.len, stdout);
+    else
+        fprintf(stderr, "lmwatt: no memory for the result\n");
     lmw_buf_free(&b);
-    if (bad)
-        fprintf(stderr, "lmwatt: cannot write the result\n");
-    return bad;
+    return !is_whole;
 }
 
 /* ---- JSON ---- */

@@ -106,7 +106,7 @@ int cmd_report(int argc, char **argv)
                  ? LMW_OK
                  : lmw_fail(&err, LMW_EARG, "--store: path too long");
     if (rc == LMW_OK && (rc = lmw_arena_open(&arena, (size_t)4 << 30, &err)) == LMW_OK &&
-        (rc = lmw_store_open(&store, path, &err)) == LMW_OK)
+        (rc = lmw_store_open_existing(&store, path, &err)) == LMW_OK)
         rc = report(store, &w, &arena, &err);
     lmw_store_close(store);
     lmw_arena_close(&arena);

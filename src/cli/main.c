@@ -1,6 +1,7 @@
 /* lmwatt: a table of commands. Each answers --help with its options and an example. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static int usage(FILE *f)
     return f == stderr ? 2 : 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return usage(stderr);
@@ -49,4 +50,15 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "lmwatt: no command '%s'\n\n", argv[1]);
     return usage(stderr);
+}
+
+/* A result that did not arrive is a failure, whichever command wrote it. */
+int main(int argc, char **argv)
+{
+    int rc = run(argc, argv);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fprintf(stderr, "lmwatt: cannot write the result: %s\n", strerror(errno ? errno : EIO));
+    return rc ? rc : 1;
 }

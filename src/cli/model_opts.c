@@ -63,11 +63,12 @@ json_t *cli_json_text(lmw_str s)
 
 int cli_json_print(json_t *object)
 {
-    int bad = !object || json_dumpf(object, stdout, JSON_COMPACT) != 0;
-    json_decref(object);
-    if (bad || putchar('\n') == EOF || fflush(stdout) != 0) {
-        fprintf(stderr, "lmwatt: cannot write the result\n");
+    if (!object) {
+        fprintf(stderr, "lmwatt: no memory for the result\n");
         return 1;
     }
+    json_dumpf(object, stdout, JSON_COMPACT); /* main looks whether stdout took it */
+    json_decref(object);
+    putchar('\n');
     return 0;
 }

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUSY_MS = 5000 };
@@ -174,6 +175,17 @@ int lmw_store_open(struct lmw_store **out, const char *path, struct lmw_err *err
     else
         lmw_store_close(s);
     return rc;
+}
+
+int lmw_store_open_existing(struct lmw_store **out, const char *path, struct lmw_err *err)
+{
+    struct stat st;
+    *out = NULL;
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        return lmw_store_open(out, path, err);
+    return lmw_fail(
+        err, LMW_EARG,
+        "no store at %s: `lmwatt measure` makes one; --store or LMW_STORE names another", path);
 }
 
 void lmw_store_close(struct lmw_store *s)

@@ -65,23 +65,23 @@ static int read_line(struct lmw_corpus *c, lmw_str line, lmw_str tmpl, struct lm
     return rc;
 }
 
-static int read_pairs(struct lmw_corpus *c, const struct lmw_map *m, lmw_str tmpl,
-                      struct lmw_err *err)
+static int read_pairs(struct lmw_corpus *c, const char *path, const struct lmw_map *m,
+                      lmw_str tmpl, struct lmw_err *err)
 {
     const char *at = (const char *)m->ptr, *end = at + m->len;
     c->part = calloc(2 * count_lines(m), sizeof *c->part);
     if (!c->part)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for its lines");
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the lines of %s", path);
     for (size_t i = 1; at < end; i++) {
         const char *nl = memchr(at, '\n', (size_t)(end - at));
         lmw_str line = {at, (size_t)((nl ? nl : end) - at)};
         int rc = read_line(c, line, tmpl, err);
         if (rc < 0)
-            return lmw_wrap(err, "line %zu", i);
+            return lmw_wrap(err, "%s:%zu", path, i);
         at = nl ? nl + 1 : end;
     }
     if (c->buf.failed)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for its texts");
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the texts of %s", path);
     const char *text = c->buf.ptr;
     for (size_t i = 0; i < c->n_part; text += c->part[i++].len)
         c->part[i].ptr = text;
@@ -113,8 +113,8 @@ static int corpus_fill(struct lmw_corpus *c, const char *path, lmw_str tmpl, str
         return lmw_fail(err, LMW_EFORMAT, "%s: empty", path);
     if (!ends_with(path, ".jsonl"))
         return read_text(c, err);
-    if ((rc = read_pairs(c, &c->map, tmpl, err)) < 0)
-        return lmw_wrap(err, "%s", path);
+    if ((rc = read_pairs(c, path, &c->map, tmpl, err)) < 0)
+        return rc;
     lmw_map_close(&c->map);
     c->map = (struct lmw_map){0};
     if (c->n_part == 0)
