@@ -62,8 +62,11 @@ static int check_header(const struct lmw_trainer *t, const struct header *h, siz
     if (h->data_hash != t->data_hash)
         return lmw_fail(err, LMW_EARG, "made from other data (or another template or vocabulary)");
     const struct lmw_train_state *s = &h->state;
-    if (s->step < 0 || s->n_tok < 0 || s->elapsed_ns < 0 || s->epoch < 0 || s->i_next < 0 ||
-        s->i_next > t->data->n_seq)
+    const int64_t count[] = {s->step, s->n_tok, s->elapsed_ns, s->epoch};
+    bool ok = s->i_next >= 0 && s->i_next <= t->data->n_seq;
+    for (int i = 0; i < 4; i++)
+        ok = ok && count[i] >= 0 && count[i] < (int64_t)1 << 60;
+    if (!ok)
         return lmw_fail(err, LMW_EFORMAT, "its state is out of range");
     return LMW_OK;
 }

@@ -202,6 +202,11 @@ int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, struct lmw_tok
 
 /* ---- tokens ---- */
 
+static int no_memory(struct lmw_err *err)
+{
+    return lmw_fail(err, LMW_ENOMEM, "no memory for the tokens");
+}
+
 static int encode_pairs(const struct lmw_corpus *c, const struct lmw_tok *tok, size_t n_ctx,
                         float light, struct lmw_filler *f, int32_t *id, struct lmw_err *err)
 {
@@ -214,9 +219,11 @@ static int encode_pairs(const struct lmw_corpus *c, const struct lmw_tok *tok, s
             continue;
         }
         id[n++] = lmw_tok_eos(tok);
-        int rc = lmw_filler_add(f, id, (int64_t)n, (int64_t)n_prompt, light, err);
-        if (rc < 0)
-            return rc;
+        float *weight = lmw_filler_add(f, id, (int64_t)n);
+        if (!weight)
+            return no_memory(err);
+        for (size_t j = 0; j < n; j++)
+            weight[j] = j < n_prompt ? light : 1;
     }
     return LMW_OK;
 }
@@ -231,9 +238,11 @@ static int encode_text(lmw_str text, const struct lmw_tok *tok, size_t n_ctx, st
     for (size_t at = 0; at + 1 < n; at += n_ctx - 1) {
         id[at] = lmw_tok_bos(tok);
         size_t len = n - at < n_ctx ? n - at : n_ctx;
-        int rc = lmw_filler_add(f, id + at, (int64_t)len, 0, 1, err);
-        if (rc < 0)
-            return rc;
+        float *weight = lmw_filler_add(f, id + at, (int64_t)len);
+        if (!weight)
+            return no_memory(err);
+        for (size_t j = 0; j < len; j++)
+            weight[j] = 1;
     }
     return LMW_OK;
 }

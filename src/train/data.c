@@ -3,14 +3,17 @@
 
 #include "base/rng.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool grow(void **p, int64_t *cap, int64_t need, size_t size)
 {
-    if (need <= *cap)
+    if (*p && need <= *cap)
         return true;
-    int64_t n = need > 2 * *cap ? need : 2 * *cap;
+    int64_t n = 2 * *cap + 64;
+    if (n < need)
+        n = need;
     void *q = realloc(*p, (size_t)n * size);
     if (!q)
         return false;
@@ -19,26 +22,26 @@ static bool grow(void **p, int64_t *cap, int64_t need, size_t size)
     return true;
 }
 
-int lmw_filler_add(struct lmw_filler *f, const int32_t *id, int64_t n, int64_t n_light,
-                   float light, struct lmw_err *err)
+float *lmw_filler_add(struct lmw_filler *f, const int32_t *id, int64_t n)
 {
     struct lmw_train_data *d = f->d;
     if (!grow((void **)&d->id, &f->cap_id, d->n_tok + n, sizeof *d->id) ||
         !grow((void **)&d->weight, &f->cap_weight, d->n_tok + n, sizeof *d->weight) ||
         !grow((void **)&d->start, &f->cap_start, d->n_seq + 2, sizeof *d->start))
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %lld tokens", (long long)(d->n_tok + n));
+        return NULL;
     memcpy(d->id + d->n_tok, id, (size_t)n * sizeof *id);
-    for (int64_t i = 0; i < n; i++)
-        d->weight[d->n_tok + i] = i < n_light ? light : 1;
+    float *weight = d->weight + d->n_tok;
     d->n_tok += n;
     d->start[0] = 0;
     d->start[++d->n_seq] = d->n_tok;
-    return LMW_OK;
+    return weight;
 }
 
 static int check_sequences(const int32_t *id, const float *weight, const int64_t *start,
                            int64_t n_seq, int n_vocab, struct lmw_err *err)
 {
+    if (n_seq < 1)
+        return lmw_fail(err, LMW_EARG, "no sequence");
     for (int64_t i = 0; i < n_seq; i++) {
         bool counts = false;
         for (int64_t j = start[i]; j < start[i + 1]; j++) {
@@ -60,21 +63,21 @@ int lmw_train_data_from(struct lmw_train_data **out, const int32_t *id, const fl
     if (rc < 0)
         return rc;
     struct lmw_train_data *d = calloc(1, sizeof *d);
-    if (!d)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for a data set");
     struct lmw_filler f = {.d = d};
-    d->n_vocab = n_vocab;
-    for (int64_t i = 0; i < n_seq && rc == LMW_OK; i++) {
-        rc = lmw_filler_add(&f, id + start[i], start[i + 1] - start[i], 0, 1, err);
-        if (rc == LMW_OK)
-            memcpy(d->weight + d->start[i], weight + start[i],
-                   (size_t)(start[i + 1] - start[i]) * sizeof *weight);
+    bool ok = d != NULL;
+    for (int64_t i = 0; i < n_seq && ok; i++) {
+        const int64_t n = start[i + 1] - start[i];
+        float *w = lmw_filler_add(&f, id + start[i], n);
+        if ((ok = w != NULL))
+            memcpy(w, weight + start[i], (size_t)n * sizeof *w);
     }
-    if (rc < 0)
+    if (!ok) {
         lmw_train_data_free(d);
-    else
-        *out = d;
-    return rc;
+        return lmw_fail(err, LMW_ENOMEM, "no memory for %" PRId64 " sequences", n_seq);
+    }
+    d->n_vocab = n_vocab;
+    *out = d;
+    return LMW_OK;
 }
 
 void lmw_train_data_free(struct lmw_train_data *d)

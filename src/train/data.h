@@ -9,9 +9,8 @@ struct lmw_filler {
     struct lmw_train_data *d;
     int64_t cap_id, cap_weight, cap_start;
 };
-/* Appends a sequence whose first n_light tokens weigh `light`, the others 1. */
-int lmw_filler_add(struct lmw_filler *f, const int32_t *id, int64_t n, int64_t n_light,
-                   float light, struct lmw_err *err);
+/* Appends a sequence and returns its n weights, for the caller to fill before the next; NULL when memory is out. */
+float *lmw_filler_add(struct lmw_filler *f, const int32_t *id, int64_t n);
 
 /* Sequences of the epoch, shuffled from the seed and the epoch alone. */
 void lmw_train_shuffle(const struct lmw_train_data *d, uint64_t seed, int64_t epoch,

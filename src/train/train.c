@@ -86,7 +86,7 @@ static int shares_of(int batch_tokens)
 /* The most tokens of a share: its part, and the rest of a sequence that began in it. */
 static size_t share_tokens(const struct lmw_trainer *t)
 {
-    return (size_t)(t->opts.batch_tokens / t->n_share + 1 + t->opts.shape.n_ctx);
+    return (size_t)(t->opts.batch_tokens / t->n_share) + 1 + (size_t)t->opts.shape.n_ctx;
 }
 
 static bool share_open(struct lmw_trainer *t, struct lmw_train_share *s)
