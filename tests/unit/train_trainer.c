@@ -383,7 +383,7 @@ static void bad_files_refused(void **state)
     const struct {
         const char *name, *text, *says;
     } bad[] = {
-        {"a.jsonl", "{\"prompt\": \"x\", \"reference\": \"y\"}\n{\"prompt\": 3}\n", "line 2"},
+        {"a.jsonl", "{\"prompt\": \"x\", \"reference\": \"y\"}\n{\"prompt\": 3}\n", "a.jsonl:2:"},
         {"b.jsonl", "{\"prompt\": \"x\"}\n", "`reference`"},
         {"c.jsonl", "{\"prompt\": \"x\", \n", "not JSON"},
         {"d.jsonl", "\n \n", "no line"},
