@@ -1,10 +1,10 @@
-/* The shop-intents generator: draws a language, an intent and a template, fills its slots, disturbs
- * the message, and reads the answer back from the finished message.
+/* The shop-intents generator: draws a language, an intent and a template, fills its slots,
+ * disturbs the message, and reads the answer back from the finished message.
  *
  * Invariants: a slot value of the answer is a substring of the message, byte for byte, except the
- * quantity, which is an integer; the order of the keys is fixed (intent, product, product_2, quantity,
- * size, colour, order_number, coupon, address) and absent slots are left out; a row depends only on
- * (seed, split, its number, the rows before it in the test split) and integer arithmetic apart from
+ * quantity, which is an integer; the order of the keys is fixed (intent, product, product_2,
+ * quantity, size, colour, order_number, coupon, address), absent ones left out; a row depends on
+ * (seed, split, its number, and in the test split the rows before it), by integer arithmetic and
  * comparisons of 53-bit uniforms, so the bytes are the same on every machine.
  *
  * The split is by rejection: values are drawn until their fingerprint is on the wanted side. Whole
@@ -22,8 +22,8 @@ struct lmw_shop {
     struct shop_language language[SHOP_LANGUAGES];
     struct lmw_shop_options options;
     int64_t row;
-    uint64_t
-        *seen; /* test split: fingerprints of the messages so far, open addressing, 0 is free */
+    /* test split: fingerprints of the messages so far, open addressing, 0 is free */
+    uint64_t *seen;
     size_t seen_cap, n_seen;
     struct shop_message message;
 };
@@ -68,145 +68,9 @@ static bool chance(struct lmw_rng *rng, double p)
 {
     return lmw_rng_unit(rng) < p;
 }
-static lmw_str pick(const struct shop_list *list, struct lmw_rng *rng)
-{
-    return list->at[lmw_rng_below(rng, (uint32_t)list->n)];
-}
 static void put(struct draw *d, enum shop_slot slot, lmw_str s)
 {
     shop_put(d->m, slot, d->clause, s);
-}
-
-/* ---- values ---- */
-
-static bool on_side(lmw_str s, bool reserved)
-{
-    return (shop_fingerprint(s) % 4 == 0) == reserved;
-}
-
-static void syllable(struct lmw_rng *rng, char out[8])
-{
-    static const char *const onset[] = {"b",  "d",  "f",  "g",  "k",  "l",  "m",  "n",  "p",
-                                        "r",  "s",  "t",  "v",  "z",  "br", "dr", "fl", "gr",
-                                        "kl", "kr", "pl", "st", "tr", "qu", "sh", "w",  "j"};
-    static const char *const coda[] = {"",  "",  "",  "l", "m",  "n", "r",
-                                       "s", "t", "x", "k", "nd", "rk"};
-
-    /* One draw a statement, here and below: the order of arguments is the compiler's choice. */
-    const char *first = onset[lmw_rng_below(rng, 27)];
-    char vowel = "aeiou"[lmw_rng_below(rng, 5)];
-    snprintf(out, 8, "%s%c%s", first, vowel, coda[lmw_rng_below(rng, 13)]);
-}
-
-/* "Zorvex": its first two syllables together are reserved or not. */
-static void brand_name(struct lmw_rng *rng, bool reserved, char out[32])
-{
-    char a[8], b[8], c[8] = "";
-
-    do {
-        syllable(rng, a);
-        syllable(rng, b);
-        snprintf(out, 32, "%s%s", a, b);
-    } while (!on_side(lmw_str_from(out), reserved));
-    if (lmw_rng_below(rng, 5) == 0)
-        syllable(rng, c);
-    snprintf(out, 32, "%s%s%s", a, b, c);
-    if (lmw_rng_below(rng, 10) == 0)
-        for (char *p = out; *p; p++)
-            *p = (char)(*p & ~0x20);
-    else
-        out[0] = (char)(out[0] & ~0x20);
-}
-
-/* " 300", " X-20", " Pro", "". */
-static void model_suffix(struct lmw_rng *rng, bool reserved, char out[24])
-{
-    static const char *const word[] = {"Pro", "Mini", "Max", "Plus", "Lite", "One", "Air", "Neo"};
-    uint32_t kind = lmw_rng_below(rng, 10), most = lmw_rng_below(rng, 2) ? 1000 : 10000;
-    char digits[16];
-
-    if (kind == 0) {
-        out[0] = '\0';
-        return;
-    }
-    do
-        snprintf(digits, sizeof(digits), "%u", 2 + lmw_rng_below(rng, most - 2));
-    while (!on_side(lmw_str_from(digits), reserved));
-    char letter = (char)('A' + lmw_rng_below(rng, 26));
-    if (kind < 5)
-        snprintf(out, 24, " %s", digits);
-    else if (kind < 6)
-        snprintf(out, 24, " %c%s", letter, digits);
-    else if (kind < 7)
-        snprintf(out, 24, " %c-%s", letter, digits);
-    else if (kind < 8)
-        snprintf(out, 24, " %s %s", word[lmw_rng_below(rng, 8)], digits);
-    else
-        snprintf(out, 24, " %s", word[lmw_rng_below(rng, 8)]);
-}
-
-static void order_number(struct lmw_rng *rng, bool reserved, char out[32])
-{
-    static const char *const prefix[] = {"DE", "EU", "ORD", "A", "B", "WEB", "NL", "K", "X", "SO"};
-
-    do {
-        const char *pre = prefix[lmw_rng_below(rng, 10)];
-        unsigned a = lmw_rng_below(rng, 90000) + 10000, b = lmw_rng_below(rng, 9000) + 1000;
-        unsigned c = lmw_rng_below(rng, 900) + 100;
-        switch (lmw_rng_below(rng, 9)) {
-        case 0:
-        case 1: snprintf(out, 32, "%u", a); break;
-        case 2: snprintf(out, 32, "%u%u", c, b); break;
-        case 3: snprintf(out, 32, "%u%u", b, b / 3 + c * 9); break;
-        case 4: snprintf(out, 32, "%s-%u", pre, a); break;
-        case 5: snprintf(out, 32, "%s%u", pre, a); break;
-        case 6: snprintf(out, 32, "%s-20%u-%u", pre, 20 + c % 8, b); break;
-        case 7: snprintf(out, 32, "%u-%u", c, b); break;
-        default:
-            snprintf(out, 32, "%c%u%c-%u", 'A' + (int)(a % 26), b % 10, 'A' + (int)(c % 26), b);
-            break;
-        }
-    } while (!on_side(lmw_str_from(out), reserved));
-}
-
-static void coupon(struct lmw_rng *rng, bool reserved, char out[32])
-{
-    static const char *const word[] = {"SAVE",  "SPRING", "SUMMER", "WELCOME", "WINTER", "SALE",
-                                       "BONUS", "HELLO",  "VIP",    "EXTRA",   "DEAL",   "FIRST",
-                                       "SHOP",  "LUCKY",  "GIFT",   "FLASH"};
-
-    do {
-        unsigned n = 1 + lmw_rng_below(rng, lmw_rng_below(rng, 2) ? 99 : 9999);
-        uint32_t kind = lmw_rng_below(rng, 6);
-        char made[32];
-        brand_name(rng, lmw_rng_below(rng, 2), made);
-        for (char *p = made; *p; p++)
-            *p = (char)(*p & ~0x20);
-        const char *w = kind < 3 ? word[lmw_rng_below(rng, 16)] : made;
-        unsigned i = lmw_rng_below(rng, 26), k = lmw_rng_below(rng, 26);
-        if (kind == 5)
-            snprintf(out, 32, "%c%u%c%u%c", 'A' + (int)(n % 26), n % 10, 'A' + (int)i, n * 7 % 100,
-                     'A' + (int)k);
-        else
-            snprintf(out, 32, kind % 3 == 0 ? "%s-%u" : "%s%u", w, n);
-    } while (!on_side(lmw_str_from(out), reserved));
-}
-
-static void address(struct draw *d, bool reserved, char out[128])
-{
-    do {
-        lmw_str street = pick(&d->l->list[SHOP_STREET], d->rng);
-        lmw_str city = pick(&d->l->list[SHOP_CITY], d->rng);
-        unsigned n = 1 + lmw_rng_below(d->rng, 199), zip = 10000 + lmw_rng_below(d->rng, 89999);
-        bool with_zip = lmw_rng_below(d->rng, 3) == 0;
-        char tail[64];
-        snprintf(tail, sizeof(tail), with_zip ? "%u %.*s" : "%.0u%.*s", with_zip ? zip : 0,
-                 LMW_FMT(city));
-        if (d->l->house_number_first)
-            snprintf(out, 128, "%u %.*s, %s", n, LMW_FMT(street), tail);
-        else
-            snprintf(out, 128, "%.*s %u, %s", LMW_FMT(street), n, tail);
-    } while (!on_side(lmw_str_from(out), reserved));
 }
 
 /* ---- products ---- */
@@ -249,9 +113,9 @@ static void draw_product(struct draw *d, struct product *p)
     char name[32] = "", model[24] = "", brand[56] = "";
 
     if (kind >= 0.68) {
-        brand_name(d->rng, reserved, name);
+        shop_brand_name(d->rng, reserved, name);
         if (kind >= 0.88 || lmw_rng_below(d->rng, 2))
-            model_suffix(d->rng, reserved, model);
+            shop_model_suffix(d->rng, reserved, model);
         snprintf(brand, sizeof(brand), "%s%s", name, model);
     }
     if (kind >= 0.88) {
@@ -326,7 +190,7 @@ static void put_attribute(struct draw *d)
     if (!chance(d->rng, sized ? 0.6 : 0.3))
         return;
     do
-        line = pick(list, d->rng);
+        line = shop_pick(list, d->rng);
     while (!sized && memmem(line.ptr, line.len, "{size}", 6));
     for (size_t i = 0; i < line.len;) {
         lmw_str rest = {line.ptr + i, line.len - i};
@@ -334,7 +198,7 @@ static void put_attribute(struct draw *d)
             put(d, SHOP_SIZE, lmw_str_from(sizes[lmw_rng_below(d->rng, 16)]));
             i += 6;
         } else if (lmw_str_starts(rest, "{colour}")) {
-            put(d, SHOP_COLOUR_SLOT, pick(&d->l->list[SHOP_COLOUR], d->rng));
+            put(d, SHOP_COLOUR_SLOT, shop_pick(&d->l->list[SHOP_COLOUR], d->rng));
             i += 8;
         } else {
             put(d, SHOP_TEXT, (lmw_str){rest.ptr, 1});
@@ -363,7 +227,7 @@ static void put_slot(struct draw *d, lmw_str name)
     else if (lmw_str_is(name, "pl"))
         put(d, SHOP_PRODUCT, lmw_str_from(product(d, 0)->many));
     else if (lmw_str_is(name, "q"))
-        expand(d, pick(&d->l->list[SHOP_QUANTITY], d->rng));
+        expand(d, shop_pick(&d->l->list[SHOP_QUANTITY], d->rng));
     else if (lmw_str_is(name, "n") || lmw_str_is(name, "w"))
         put_number(d, lmw_str_is(name, "w"));
     else if (lmw_str_is(name, "o"))
@@ -371,13 +235,13 @@ static void put_slot(struct draw *d, lmw_str name)
     else if (lmw_str_is(name, "at"))
         put_attribute(d);
     else if (lmw_str_is(name, "order")) {
-        order_number(d->rng, reserved, value);
+        shop_order_number(d->rng, reserved, value);
         put(d, SHOP_ORDER, lmw_str_from(value));
     } else if (lmw_str_is(name, "coupon")) {
-        coupon(d->rng, reserved, value);
+        shop_coupon(d->rng, reserved, value);
         put(d, SHOP_COUPON, lmw_str_from(value));
     } else if (lmw_str_is(name, "address")) {
-        address(d, reserved, value);
+        shop_address(d->l, d->rng, reserved, value);
         put(d, SHOP_ADDRESS, lmw_str_from(value));
     } else {
         d->m->overflow = true; /* no such slot: the draw fails and so does the row */
@@ -483,18 +347,18 @@ static void assemble(struct draw *d, struct shop_message *core, struct shop_mess
     out->n = 0;
     out->overflow = core->overflow;
     if (!bare && chance(d->rng, noise->opener)) {
-        lmw_str opener = pick(&maybe_foreign(d)->list[SHOP_OPENER], d->rng);
+        lmw_str opener = shop_pick(&maybe_foreign(d)->list[SHOP_OPENER], d->rng);
         shop_put(out, SHOP_TEXT, 0, opener);
         shop_put(out, SHOP_TEXT, 0,
                  ends_in_mark(opener) ? LMW_STR(" ")
                                       : lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
     }
     if (chance(d->rng, noise->filler))
-        shop_insert_filler(core, pick(&d->l->list[SHOP_FILLER], d->rng), d->rng);
+        shop_insert_filler(core, shop_pick(&d->l->list[SHOP_FILLER], d->rng), d->rng);
     put_clauses(d, out, core);
     if (!bare && chance(d->rng, noise->tail)) {
         shop_put(out, SHOP_TEXT, 1, lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
-        shop_put(out, SHOP_TEXT, 1, pick(&maybe_foreign(d)->list[SHOP_TAIL], d->rng));
+        shop_put(out, SHOP_TEXT, 1, shop_pick(&maybe_foreign(d)->list[SHOP_TAIL], d->rng));
     }
     put_end(d, out);
 }
@@ -585,7 +449,7 @@ static void draw_row(struct draw *d, struct shop_message *out)
     disturb(d, out);
 }
 
-/* Test split: true when the message is new; it is then remembered. */
+/* Test split: 1 when the message is new (it is then remembered), 0 when not, or negative. */
 static int remember(struct lmw_shop *s, uint64_t h, struct lmw_err *err)
 {
     size_t i;

@@ -1,5 +1,5 @@
-/* Inside of the shop-intents generator: the grammar (shop_grammar.c), the disturbances
- * (shop_noise.c) and the sampler (shop.c). */
+/* Inside of the shop-intents generator: the grammar (shop_grammar.c), the made-up
+ * values (shop_values.c), the disturbances (shop_noise.c) and the sampler (shop.c). */
 #ifndef LMW_WORKLOAD_SHOP_H
 #define LMW_WORKLOAD_SHOP_H
 
@@ -70,6 +70,16 @@ int shop_grammar_load(struct shop_language out[SHOP_LANGUAGES], struct lmw_arena
                       struct lmw_err *err);
 /* The hash that decides who is reserved: letters and digits only, ASCII case ignored. */
 uint64_t shop_fingerprint(lmw_str s);
+
+/* One of the list. */
+lmw_str shop_pick(const struct shop_list *list, struct lmw_rng *rng);
+/* Made-up values, on the reserved side of the split or off it (shop_values.c). */
+void shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32]);   /* "Zorvex" */
+void shop_model_suffix(struct lmw_rng *rng, bool reserved, char out[24]); /* " 300", " Pro", "" */
+void shop_order_number(struct lmw_rng *rng, bool reserved, char out[32]);
+void shop_coupon(struct lmw_rng *rng, bool reserved, char out[32]);
+void shop_address(const struct shop_language *l, struct lmw_rng *rng, bool reserved,
+                  char out[128]);
 
 /* A message under construction: pieces of running text and of slot values, in order. */
 enum shop_slot {

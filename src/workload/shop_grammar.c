@@ -1,24 +1,24 @@
 /* The grammar of shop-intents: ten text files (workloads/shop-intents/), embedded at build time.
  *
- * A file is a list of sections. `[settings]`: language, brand first|last (where a brand stands beside
- * a noun), house_number first|last. `[article]`: code|definite|indefinite|nominative|
- * adjective ending. `[product]`:
- * noun|article code|plural|s (s: comes in sizes; no plural: the singular serves). `[number]`: word
- * value article-codes. The other lists hold one entry a line; a section named like an intent holds
- * its templates. Lines are not trimmed (an attribute starts with its space or comma); # comments.
+ * A file is a list of sections. `[settings]`: language, brand first|last (where a brand stands
+ * beside a noun), house_number first|last. `[article]`:
+ * code|definite|indefinite|nominative|adjective ending. `[product]`: noun|article code|plural|s
+ * (s: comes in sizes; no plural: the singular serves). `[number]`: word value article-codes. The
+ * other lists hold one entry a line; a section named like an intent holds its templates. Lines
+ * are not trimmed (an attribute starts with its space or comma); # starts a comment line.
  *
  * A template is text with (choice|choice) groups that do not nest, {slots}, and ` // ` between
- * clauses that may change places. Slots: {p} {pl} bare product, singular and plural; {the} {a} {nom}
- * with its article; {p2} {the2} {a2} {nom2} the second product; {q} quantity and product; {some}
- * either {q} or {a}; {o} the
- * adjective ending that goes with the product; {at} colour and size; {order} {coupon} {address}; in [quantity] {n} {w} {s} {pl};
- * in [attribute] {size} {colour}.
+ * clauses that may change places. Slots: {p} {pl} bare product, singular and plural; {the} {a}
+ * {nom} with its article; {p2} {the2} {a2} {nom2} the second product; {q} quantity and product;
+ * {some} either {q} or {a}; {o} the adjective ending that goes with the product; {at} colour and
+ * size; {order} {coupon} {address}; in [quantity] {n} {w} {s} {pl}; in [attribute] {size}
+ * {colour}.
  *
- * What is reserved for the test split is decided here. Nouns: fingerprint mod 4 = 0, so a word
- * two languages share is reserved in both. Templates: per language and intent the quarter with the
+ * What is reserved for the test split is decided here. Nouns: fingerprint mod 4 = 0, so a word two
+ * languages share is reserved in both. Templates: per language and intent the quarter with the
  * smallest fingerprints, of those that share no sentence with another template (slots of one kind
  * counted as equal, all languages together), and only while each word of a reserved template still
- * stands in one of the same language and intent that is not: unseen sentences, but no unseen words. */
+ * stands in one of the same language and intent that is not: unseen sentences, no unseen words. */
 #include "workload/shop.h"
 
 #include <stdlib.h>

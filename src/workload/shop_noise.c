@@ -1,9 +1,9 @@
 /* Disturbances of a message: what fingers, keyboards and hurry do to a sentence.
  *
- * A message is a list of pieces; case and diacritics change every piece, so the slot value read back
- * afterwards is what stands in the message; typos, fillers and lost commas touch running text only, so
- * a slot is never misspelt. Letters are those of the ten languages: ASCII, Latin-1 and Latin
- * Extended-A in UTF-8, all of one or two bytes. Sharp s has no upper case here and stays. */
+ * A message is a list of pieces. Case and diacritics change every piece, so the slot value read
+ * back afterwards is what stands in the message; typos, fillers and lost commas touch running text
+ * only, so a slot is never misspelt. Letters are those of the ten languages: ASCII, Latin-1 and
+ * Latin Extended-A in UTF-8, all of one or two bytes. Sharp s has no upper case here and stays. */
 #include "workload/shop.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
 /* Workload files: a reader and a writer of JSON lines.
  *
  * The reader walks a read-only mapping line by line; jansson parses each line (it checks UTF-8,
- * refuses NUL in strings and limits nesting), the record's own table decides what a field may hold.
- * It refuses, naming file, line and remedy: what is not one JSON object, a key given twice, a missing
- * or empty query_id or prompt, a query_id used before, a line over LMW_WORKLOAD_LINE_MAX. An error is
- * final: a workload is read whole or not at all. query_ids seen are kept as copies, so a repeat
- * is found wherever it stands. */
+ * refuses NUL in strings and limits nesting), the record's own table decides what a field may
+ * hold. It refuses, naming file, line and remedy: what is not one JSON object, a key given twice,
+ * a missing or empty query_id or prompt, a query_id used before, a line over
+ * LMW_WORKLOAD_LINE_MAX. An error is final: a workload is read whole or not at all. query_ids
+ * seen are kept as copies, so a repeat is found wherever it stands. */
 #include "workload/workload.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* Workloads: the questions. A streaming reader and a writer of JSONL files, and the shop-intents
  * generator.
  *
- * A workload file holds one JSON object a line, in the shape of the record (base/record.h): query_id
- * and prompt must be there, query_ids are unique within the file, everything else may be missing.
- * Fields the record does not know are kept in `extra`. CRLF, blank lines, a byte order mark and a
- * missing final newline are tolerated. docs/shop-intents.md describes the generator.
+ * A workload file holds one JSON object a line, in the shape of the record (base/record.h):
+ * query_id and prompt must be there, query_ids are unique within the file, everything else may be
+ * missing. Fields the record does not know are kept in `extra`. CRLF, blank lines, a byte order
+ * mark and a missing final newline are tolerated. docs/shop-intents.md describes the generator.
  *
  * Threads: one thread per object; different objects do not know each other. */
 #ifndef LMW_WORKLOAD_WORKLOAD_H
@@ -32,14 +32,16 @@ int lmw_workload_open_bytes(struct lmw_workload **out, lmw_str bytes, const char
 void lmw_workload_close(struct lmw_workload *w); /* NULL is fine */
 
 /* The next query: 1 and *r filled (strings in the arena), 0 at the end, or a negative code with a
- * message that names the file, the line and what to do. After an error every call fails the same. */
+ * message that names the file, the line and what to do. After an error every call fails the same.
+ * */
 int lmw_workload_next(struct lmw_workload *w, struct lmw_record *r, struct lmw_arena *arena,
                       struct lmw_err *err);
 /* Back to the first query. */
 void lmw_workload_rewind(struct lmw_workload *w);
 /* The line (from 1) of the query read last; 0 before the first. */
 int64_t lmw_workload_line(const struct lmw_workload *w);
-/* FNV-1a (64 bits) of all bytes of the file: goes into the run, so that a changed workload shows. */
+/* FNV-1a (64 bits) of all bytes of the file: goes into the run, so that a changed workload shows.
+ * */
 uint64_t lmw_workload_hash(const struct lmw_workload *w);
 
 /* ---- writing ---- */
@@ -51,7 +53,8 @@ int lmw_workload_format(const struct lmw_record *r, struct lmw_buf *out, struct 
 
 /* ---- shop-intents: messages of shop customers in ten languages ---- */
 
-/* How often a message is disturbed, each 0..1. Words that are a slot of the answer never get typos. */
+/* How often a message is disturbed, each 0..1. Words that are a slot of the answer never get
+ * typos. */
 struct lmw_shop_noise {
     double typo;        /* messages with one or two typos outside the slots */
     double ascii;       /* diacritics not typed: "fur", "fuer" */
@@ -73,13 +76,14 @@ struct lmw_shop_options {
     struct lmw_shop_noise noise;
 };
 
-/* The split. For each language and intent about a quarter of the phrase templates, about a quarter
- * of all product nouns, of made-up brand names and of model numbers, all order numbers, coupon codes
- * and addresses whose hash says so, and all whole messages whose hash says so are reserved: a training row never
- * holds any of them. A test row holds only reserved order numbers, codes, addresses and messages;
- * its template is a reserved one in about 30 % of the rows (template_seen false), and so are its
- * products (product_seen false; the field is missing when the message names no product).
- * Rows of a test stream are distinct messages. The same seed gives the same bytes everywhere.
+/* The split. Reserved for the test split, and never in a training row: about a fifth of the
+ * phrase templates (up to a quarter of each language and intent), a quarter of all product nouns,
+ * of made-up brands and of model numbers, and every order number, coupon code, address and whole
+ * message whose hash says so. A test row holds only reserved order numbers, codes, addresses and
+ * messages; its template is a reserved one in about 30 % of the rows (template_seen false), and
+ * so are its products (product_seen false; the field is missing when the message names no
+ * product). Rows of a test stream are distinct messages. The same seed gives the same bytes
+ * everywhere.
  *
  * Rows: query_id, workload, domain (the intent), prompt (the message), reference (the answer, one
  * line of compact JSON); extra: language, template (number within language and intent),
