@@ -104,6 +104,22 @@ void lmw_pool_run(struct lmw_pool *p, lmw_pool_fn *fn, void *arg)
         wait_change(&p->left, left, &p->caller_asleep);
 }
 
+/* The last to come opens the next round; nobody can be a whole round behind, so one counter is enough. */
+void lmw_barrier_wait(struct lmw_barrier *b, int n)
+{
+    if (n == 1)
+        return;
+    uint32_t round = atomic_load_explicit(&b->round, memory_order_relaxed);
+    if (atomic_fetch_add(&b->n_arrived, 1) + 1 < (uint32_t)n) {
+        wait_change(&b->round, round, &b->n_asleep);
+        return;
+    }
+    atomic_store_explicit(&b->n_arrived, 0, memory_order_relaxed);
+    atomic_store(&b->round, round + 1);
+    if (atomic_load(&b->n_asleep))
+        futex_wake(&b->round);
+}
+
 int lmw_pool_open(struct lmw_pool **out, int n_thread, struct lmw_err *err)
 {
     int n = n_thread > 0 ? n_thread : lmw_cpu_count();

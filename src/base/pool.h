@@ -19,6 +19,15 @@ void lmw_pool_close(struct lmw_pool *p);
 int lmw_pool_size(const struct lmw_pool *p);
 void lmw_pool_run(struct lmw_pool *p, lmw_pool_fn *fn, void *arg);
 
+/* Where the n threads of one run meet: each waits until the last has come. Zeroed is ready. Spins for some
+ * microseconds, then sleeps, so that threads without a core of their own do not hold each other up. */
+struct lmw_barrier {
+    _Alignas(64) _Atomic uint32_t n_arrived;
+    _Alignas(64) _Atomic uint32_t round;
+    _Atomic uint32_t n_asleep;
+};
+void lmw_barrier_wait(struct lmw_barrier *b, int n);
+
 /* The part [*from, *to) of n items that thread i of n_thread owns, in units of `step`. */
 static inline void lmw_pool_share(int64_t n, int64_t step, int i, int n_thread, int64_t *from,
                                   int64_t *to)

@@ -26,6 +26,7 @@ int cli_tokenize(const struct lmw_engine *e, lmw_str text, int32_t **ids, int *n
     if (*n > 0)
         return LMW_OK;
     free(*ids);
+    *ids = NULL;
     return lmw_fail(err, LMW_EARG, "no tokens: the text is empty, or the model has no vocabulary");
 }
 

@@ -12,14 +12,6 @@
 #include "base/pool.h"
 #include "engine/model.h"
 
-#include <stdatomic.h>
-
-/* Where n threads meet, many times in a pass. Spins, then gives the processor away. */
-struct lmw_team {
-    _Alignas(64) _Atomic uint32_t n_arrived;
-    _Alignas(64) _Atomic uint32_t round;
-};
-
 /* Rows of activations in every form a weight may want: f32, and the quantised ones. */
 struct lmw_rows {
     int n;            /* row width */
@@ -40,7 +32,7 @@ struct lmw_pass {
     const struct lmw_plan *plan;
     void *const *state; /* [n_layer * 2]: token and channel mixers' */
     float *const *rope; /* [model->n_rope] -> [n_ctx, n_rot / 2, 2]: cosine, sine */
-    struct lmw_team *team;
+    struct lmw_barrier *barrier;
     int64_t *matmul_ns; /* thread 0 while profiling, else NULL */
 };
 

@@ -201,7 +201,7 @@ static void run_batch(struct lmw_session *s, const int32_t *ids, int n, int n_ke
         .plan = &s->plan,
         .state = s->state,
         .rope = s->rope,
-        .team = &s->team,
+        .barrier = &s->barrier,
         .matmul_ns = e->is_profiling ? &e->matmul_ns : NULL,
     };
     int64_t t0 = e->is_profiling ? lmw_now_ns() : 0;

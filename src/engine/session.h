@@ -18,7 +18,7 @@ struct lmw_session {
     uint8_t *scratch;
     float *logits;   /* [n_ctx, n_vocab] */
     int32_t *answer; /* [n_ctx] ids of the last answer */
-    struct lmw_team team;
+    struct lmw_barrier barrier;
 };
 
 #endif

@@ -8,37 +8,12 @@
 #include "engine/pass.h"
 
 #include "base/clock.h"
+#include "base/pool.h"
 #include "engine/quant.h"
-
-#include <sched.h>
-
-enum { SPIN = 2000 };
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
 
 void lmw_pass_barrier(struct lmw_pass *p)
 {
-    struct lmw_team *t = p->team;
-    if (p->n_thread == 1)
-        return;
-    uint32_t round = atomic_load_explicit(&t->round, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&t->n_arrived, 1, memory_order_acq_rel) + 1 ==
-        (uint32_t)p->n_thread) {
-        atomic_store_explicit(&t->n_arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&t->round, round + 1, memory_order_release);
-        return;
-    }
-    for (int i = 0; atomic_load_explicit(&t->round, memory_order_acquire) == round; i++) {
-        if (i < SPIN)
-            relax();
-        else
-            sched_yield();
-    }
+    lmw_barrier_wait(p->barrier, p->n_thread);
 }
 
 /* --- rows --- */
