@@ -41,7 +41,7 @@ check format formatted
 check floors python3 tools/floors.py
 check names names
 check headers headers
-check shell shellcheck -S warning dev tools/lint.sh bench/run.sh tests/cli/run.sh
+check shell shellcheck -S warning dev tools/lint.sh bench/run.sh tests/cli/*.sh completions/lmwatt.bash
 check man man_pages
 check tidy tidy
 exit $bad
