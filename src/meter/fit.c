@@ -1,31 +1,453 @@
-/* Energy between updates. */
+/* The mark-aware reconstruction: a counter's energy at the edges of a span.
+ *
+ * Model. Power is constant between change points (marks and the edges of known spans) but for white noise and a slow
+ * drift, so energy is its integral plus a Brownian motion. Stretches of a kind (gaps, prefill or whole queries,
+ * decode) have powers scattered about that kind's mean. The counter tells E exactly, but only at its updates (tick.c),
+ * whose times may all be shifted by one unknown error. That is least squares over the counter's increments, with the powers
+ * lightly pulled to their kind's mean; solved here as a Kalman filter, one pass over the updates and change points around the span:
+ *
+ *     state x = { E now, P now, mean P of each kind, shift, E at the span's start, first token, end }
+ *     time:    E += P dt;  var E += q dt;  var P += w dt
+ *     mark:    P := mean of its kind + N(0, tau^2); an edge keeps a copy of E
+ *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
+ *
+ * The copies go on learning from later updates through their covariance, so the filter needs no backward pass, and
+ * the variance of E(end) - E(start) comes with it. Noise levels q, tau are relative to the kind's mean power;
+ * the pair that makes the window's updates likeliest is used. Powers are kept from going below zero.
+ *
+ * Bounds are 2.8 standard errors, cut to what a counter that never runs backwards allows: E at a mark is not
+ * below a value read before it, nor above a value written after it.
+ *
+ * Window: up to PAST updates before each edge and NEAR after it. In a long span the middle is left out, which loses
+ * nothing: counters are absolute. Memory is a few KB whatever the span's length. */
 #include "meter/fit.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "base/record.h"
+#include "meter/tick.h"
 
-static double energy_at(const struct series *s, int64_t first, int64_t n, int64_t t_ns)
+enum { PAST = 64, NEAR = 32, MAX_READS = 4096, MAX_POINTS = 512 };
+static const double Z = 2.8;
+
+/* ------------------------------------------------------------------------------------------------
+ * The filter */
+
+enum { GAP, QUERY, DECODE, UNKNOWN, N_MEAN = UNKNOWN };
+enum { E, P, MEAN, SHIFT = MEAN + N_MEAN, EDGE, N_STATE = EDGE + 3 };
+
+struct filter {
+    double x[N_STATE], c[N_STATE][N_STATE];
+    double typical_w; /* in uJ/s, as everything here */
+    double q_rel, tau_rel, resolution_uj, tilt;
+    double log_likelihood;
+    int n; /* states in use: the edges come last, as they are reached */
+};
+
+static void filter_init(struct filter *f, double e_uj, double typical_w, double shift_mean_s,
+                        double shift_sd_s)
 {
-    int64_t i = series_upper(s, first, n, t_ns) - 1;
-    const struct sample *a = series_at(s, i), *b = a;
-    for (int64_t j = i + 1; j < n; j++) {
-        if (!(series_at(s, j)->flags & S_NONE)) {
-            b = series_at(s, j);
-            break;
-        }
+    double wide = 4 * typical_w * typical_w;
+    memset(f->x, 0, sizeof f->x);
+    memset(f->c, 0, sizeof f->c);
+    f->log_likelihood = 0;
+    f->typical_w = typical_w;
+    f->n = EDGE;
+    f->x[E] = e_uj;
+    f->c[E][E] = f->resolution_uj * f->resolution_uj / 12;
+    f->x[P] = typical_w;
+    f->c[P][P] = wide;
+    for (int k = 0; k < N_MEAN; k++) {
+        f->x[MEAN + k] = typical_w;
+        f->c[MEAN + k][MEAN + k] = wide;
     }
-    if (b->t_ns <= a->t_ns || t_ns <= a->t_ns)
-        return (double)a->v;
-    return (double)a->v +
-           (double)(b->v - a->v) * (double)(t_ns - a->t_ns) / (double)(b->t_ns - a->t_ns);
+    f->x[SHIFT] = shift_mean_s;
+    f->c[SHIFT][SHIFT] = shift_sd_s * shift_sd_s;
 }
 
-void fit_span(const struct series *s, int64_t first, int64_t n, const struct known_spans *known,
+/* The power that noise is relative to: never so low that a dark stretch counts as exactly known. */
+static double noise_scale(const struct filter *f, double w)
+{
+    return fmax(fabs(w), 0.02 * f->typical_w);
+}
+
+static void filter_time(struct filter *f, double dt)
+{
+    /* Drift goes with noise: 10 % in one second where noise is 10 % of a 100 ms mean. */
+    double scale = noise_scale(f, f->x[P]), v = scale * scale, drift = 10 * f->q_rel;
+    f->x[E] += f->x[P] * dt;
+    for (int j = 0; j < f->n; j++)
+        f->c[E][j] += dt * f->c[P][j];
+    for (int j = 0; j < f->n; j++)
+        f->c[j][E] += dt * f->c[j][P];
+    f->c[E][E] += v * (f->q_rel * dt + drift * dt * dt * dt / 3);
+    f->c[E][P] += v * drift * dt * dt / 2;
+    f->c[P][E] += v * drift * dt * dt / 2;
+    f->c[P][P] += v * drift * dt;
+    f->c[SHIFT][SHIFT] += f->tilt * f->tilt * dt;
+}
+
+/* State `to` becomes a copy of state `from`. */
+static void filter_copy(struct filter *f, int to, int from)
+{
+    f->n = to < f->n ? f->n : to + 1;
+    f->x[to] = f->x[from];
+    for (int j = 0; j < f->n; j++)
+        f->c[to][j] = f->c[j][to] = f->c[from][j];
+    f->c[to][to] = f->c[from][from];
+}
+
+static void filter_begin(struct filter *f, int kind)
+{
+    if (kind == UNKNOWN) {
+        f->x[P] = f->typical_w;
+        for (int j = 0; j < N_STATE; j++)
+            f->c[P][j] = f->c[j][P] = 0;
+        f->c[P][P] = 4 * f->typical_w * f->typical_w;
+        return;
+    }
+    filter_copy(f, P, MEAN + kind);
+    double sd = f->tau_rel * noise_scale(f, f->x[P]);
+    f->c[P][P] += sd * sd;
+}
+
+static void filter_update(struct filter *f, const struct tick *u)
+{
+    double w = f->x[P], h[N_STATE];
+    double late = w * u->sd_s;
+    int n = f->n;
+    for (int j = 0; j < n; j++)
+        h[j] = f->c[E][j] + w * f->c[SHIFT][j];
+    double s = h[E] + w * h[SHIFT] + f->resolution_uj * f->resolution_uj / 12 + late * late + 1;
+    double miss = u->e_uj - (f->x[E] + w * f->x[SHIFT]);
+    for (int i = 0; i < n; i++) {
+        double k = h[i] / s;
+        f->x[i] += k * miss;
+        for (int j = 0; j < n; j++)
+            f->c[i][j] -= k * h[j];
+    }
+    f->log_likelihood -= 0.5 * (log(s) + miss * miss / s);
+    for (int j = P; j < MEAN + N_MEAN; j++)
+        f->x[j] = fmax(f->x[j], 0);
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Change points */
+
+struct point {
+    double t_s;
+    int kind; /* of what begins here */
+    int edge; /* 0, 1, 2: the span's start, first token, end; -1: none */
+};
+struct points {
+    int n;
+    struct point v[MAX_POINTS];
+};
+
+static void point_add(struct points *p, double t_s)
+{
+    int at = p->n;
+    while (at > 0 && p->v[at - 1].t_s > t_s)
+        at--;
+    if ((at > 0 && p->v[at - 1].t_s == t_s) || p->n == MAX_POINTS)
+        return;
+    memmove(p->v + at + 1, p->v + at, (size_t)(p->n - at) * sizeof *p->v);
+    p->v[at] = (struct point){t_s, UNKNOWN, -1};
+    p->n++;
+}
+
+static double rel(const struct ticks *u, int64_t t_ns)
+{
+    return (double)(t_ns - u->t0_ns) * 1e-9;
+}
+
+static void point_edge(struct points *p, const struct ticks *u, int64_t t_ns, int edge)
+{
+    for (int i = 0; i < p->n; i++) {
+        if (p->v[i].t_s == rel(u, t_ns))
+            p->v[i].edge = edge;
+    }
+}
+
+/* What runs between a and b: a known span, or the gap between two. Known spans are in order of their starts. */
+static int kind_known(const struct known_spans *known, const struct ticks *u, double a, double b)
+{
+    double mid = (a + b) / 2;
+    int lo = 0, hi = known->n; /* the first span that starts after mid */
+    while (lo < hi) {
+        int i = (lo + hi) / 2;
+        if (rel(u, known->v[i].start_ns) <= mid)
+            lo = i + 1;
+        else
+            hi = i;
+    }
+    if (lo > 0) {
+        const struct lmw_span *x = &known->v[lo - 1];
+        if (mid < rel(u, x->end_ns))
+            return x->first_ns != LMW_NULL && mid >= rel(u, x->first_ns) ? DECODE : QUERY;
+        if (a == rel(u, x->end_ns))
+            return GAP;
+    }
+    return lo < known->n && b == rel(u, known->v[lo].start_ns) ? GAP : UNKNOWN;
+}
+
+/* After the last known span its own pattern is expected to go on: gap, query (prefill, decode), gap ... */
+static void label(struct points *p, const struct known_spans *known, const struct ticks *u,
+                  const struct lmw_span *span)
+{
+    bool marked_first = span->first_ns != LMW_NULL;
+    int since = 0, cycle = marked_first ? 3 : 2;
+    for (int i = 0; i < p->n; i++) {
+        double a = p->v[i].t_s, b = i + 1 < p->n ? p->v[i + 1].t_s : a + 1e-6;
+        p->v[i].kind = kind_known(known, u, a, b);
+        if (a < rel(u, span->end_ns))
+            continue;
+        if (p->v[i].kind == UNKNOWN)
+            p->v[i].kind = since % cycle;
+        since++;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * The window */
+
+struct range {
+    int64_t from, n;
+};
+
+/* From sample i back over `changes` changes of value, or to what breaks the series. */
+static int64_t walk_back(const struct series *s, int64_t first, int64_t i, int changes)
+{
+    int64_t stop = i - MAX_READS > first ? i - MAX_READS : first;
+    while (i > stop && changes > 0 && !(series_at(s, i)->flags & S_BROKEN)) {
+        i--;
+        changes -= series_at(s, i)->v != series_at(s, i + 1)->v;
+    }
+    return i;
+}
+
+static int64_t walk_on(const struct series *s, int64_t i, int64_t n, int changes)
+{
+    int64_t stop = i + MAX_READS < n ? i + MAX_READS : n;
+    for (i++; i < stop && changes > 0 && !(series_at(s, i)->flags & S_BROKEN); i++)
+        changes -= series_at(s, i)->v != series_at(s, i - 1)->v;
+    return i < stop ? i : stop;
+}
+
+/* The samples around each edge, overlapping ones joined. */
+static int find_ranges(const struct series *s, int64_t first, int64_t n,
+                       const struct lmw_span *span, struct range out[3])
+{
+    int64_t edges[3] = {span->start_ns, span->first_ns, span->end_ns};
+    int n_out = 0;
+    for (int i = 0; i < 3; i++) {
+        if (edges[i] == LMW_NULL)
+            continue;
+        int64_t at = series_upper(s, first, n, edges[i]) - 1;
+        at = at < first ? first : at;
+        struct range r = {walk_back(s, first, at, PAST), walk_on(s, at, n, NEAR)};
+        if (n_out && r.from < out[n_out - 1].n)
+            out[n_out - 1].n = r.n > out[n_out - 1].n ? r.n : out[n_out - 1].n;
+        else
+            out[n_out++] = r;
+    }
+    return n_out;
+}
+
+/* Updates and change points of the window. */
+static void gather(const struct series *s, int64_t first, int64_t n,
+                   const struct known_spans *known, const struct lmw_span *span, struct ticks *u,
+                   struct points *p)
+{
+    struct range range[3];
+    int n_range = find_ranges(s, first, n, span, range);
+    const struct sample *origin = series_at(s, range[0].from);
+    *u = (struct ticks){.t0_ns = origin->t_ns, .e0_uj = origin->v};
+    p->n = 0;
+    point_add(p, rel(u, span->start_ns));
+    if (span->first_ns != LMW_NULL)
+        point_add(p, rel(u, span->first_ns));
+    point_add(p, rel(u, span->end_ns));
+    for (int i = 0; i < n_range; i++) {
+        ticks_learn(u, s, range[i].from, range[i].n);
+        for (int64_t j = range[i].from; j < range[i].n; j++) {
+            if (series_at(s, j)->flags & S_MARK)
+                point_add(p, rel(u, series_at(s, j)->t_ns));
+        }
+    }
+    int64_t from_ns = origin->t_ns, to_ns = series_at(s, range[n_range - 1].n - 1)->t_ns;
+    for (int i = known->n - 1; i >= 0; i--) {
+        const struct lmw_span *x = &known->v[i];
+        if (x->start_ns > to_ns)
+            continue;
+        if (x->end_ns < from_ns)
+            break; /* spans do not overlap but by mistake: a label more or less */
+        point_add(p, rel(u, x->start_ns));
+        point_add(p, rel(u, x->end_ns));
+        if (x->first_ns != LMW_NULL)
+            point_add(p, rel(u, x->first_ns));
+    }
+    label(p, known, u, span);
+    point_edge(p, u, span->end_ns, 2);
+    if (span->first_ns != LMW_NULL)
+        point_edge(p, u, span->first_ns, 1);
+    point_edge(p, u, span->start_ns, 0);
+}
+
+/* One pass over the window. */
+static void filter_run(struct filter *f, const struct ticks *u, const struct points *p,
+                       double shift_s)
+{
+    int i = 1, j = 0;
+    double span_s = u->v[u->n - 1].t_s - u->v[0].t_s;
+    double typical = span_s > 0 ? (u->v[u->n - 1].e_uj - u->v[0].e_uj) / span_s : 0;
+    filter_init(f, u->v[0].e_uj, fmax(typical, 1), -shift_s, u->shift_sd_s);
+    double now = u->v[0].t_s + shift_s;
+    for (; j < p->n && p->v[j].t_s <= now && p->v[j].edge < 0; j++)
+        filter_begin(f, p->v[j].kind);
+    while (i < u->n || j < p->n) {
+        bool is_tick = j == p->n || (i < u->n && u->v[i].t_s + shift_s <= p->v[j].t_s);
+        double t = is_tick ? u->v[i].t_s + shift_s : p->v[j].t_s;
+        if (t > now) {
+            filter_time(f, t - now);
+            now = t;
+        }
+        if (is_tick) {
+            filter_update(f, &u->v[i++]);
+            continue;
+        }
+        if (p->v[j].edge >= 0)
+            filter_copy(f, EDGE + p->v[j].edge, E);
+        filter_begin(f, p->v[j++].kind);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * What the filter is not told: noise levels and the updates' common shift */
+
+enum { N_Q = 8, N_TAU = 5 };
+struct search {
+    const struct ticks *u;
+    const struct points *p;
+    struct filter best, trial;
+    double shift_s, best_shift_s;
+    int q, tau;
+    bool tried[N_Q][N_TAU];
+};
+
+static bool try_noise(struct search *s, int q, int tau)
+{
+    static const double taus[N_TAU] = {0.003, 0.01, 0.03, 0.1, 0.3};
+    if (q < 0 || q >= N_Q || tau < 0 || tau >= N_TAU || s->tried[q][tau])
+        return false;
+    s->tried[q][tau] = true;
+    s->trial.q_rel = 1e-6 * (double)(1 << 2 * q) / 4;
+    s->trial.tau_rel = taus[tau];
+    filter_run(&s->trial, s->u, s->p, s->shift_s);
+    if (!(s->trial.log_likelihood > s->best.log_likelihood))
+        return false;
+    s->best = s->trial;
+    s->best_shift_s = s->shift_s;
+    s->q = q;
+    s->tau = tau;
+    return true;
+}
+
+/* Uphill from neighbour to neighbour. */
+static void search_noise(struct search *s)
+{
+    while (try_noise(s, s->q + 1, s->tau) || try_noise(s, s->q - 1, s->tau) ||
+           try_noise(s, s->q, s->tau - 1) || try_noise(s, s->q, s->tau + 1))
+        continue;
+}
+
+static void try_shift(struct search *s, double shift_s)
+{
+    if (s->u->shift_max_s > 0)
+        shift_s = fmin(0, fmax(shift_s, -s->u->shift_max_s));
+    memset(s->tried, 0, sizeof s->tried);
+    s->shift_s = shift_s;
+    try_noise(s, s->q, s->tau);
+}
+
+/* Where the shift may be a good part of a period, the filter's one straight line is not enough: start from several. */
+static void search_shift(struct search *s)
+{
+    double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
+    for (int k = 1; k <= 3 && max > 0.005; k++)
+        try_shift(s, -0.25 * k * max);
+    for (int k = -2; k <= 2 && max == 0 && sd > 0.003; k++)
+        try_shift(s, 0.75 * k * sd);
+}
+
+/* The likeliest of all, in *f. Starts where the span before ended, which saves most of the way. */
+static void search(struct filter *f, const struct ticks *u, const struct points *p,
+                   struct noise_level *noise)
+{
+    struct search s = {.u = u, .p = p, .q = noise->q, .tau = noise->tau};
+    s.best.log_likelihood = -INFINITY;
+    s.trial.resolution_uj = f->resolution_uj;
+    s.trial.tilt = 2 * u->tilt;
+    try_noise(&s, s.q, s.tau);
+    search_shift(&s);
+    s.shift_s = s.best_shift_s;
+    search_noise(&s);
+    if (u->shift_sd_s > 0.001)
+        try_shift(&s, s.best_shift_s + s.best.x[SHIFT]);
+    noise->q = s.q;
+    noise->tau = s.tau;
+    *f = s.best;
+}
+
+/* Cuts E at an edge to what the reads around it allow. */
+static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_ns, double e0_uj,
+                    double *lo, double *hi)
+{
+    int64_t i = series_upper(s, first, n, t_ns) - 1;
+    i = i < first ? first : i;
+    int64_t v = series_at(s, i)->v;
+    *lo = (double)v - e0_uj;
+    *hi = INFINITY;
+    bool after =
+        false; /* a read after the mark still showed an old value: the next change was written later */
+    for (int64_t j = i; j < n; j++) {
+        const struct sample *x = series_at(s, j);
+        if (x->flags & S_NONE)
+            continue;
+        if (after && x->v != v) {
+            *hi = (double)x->v - e0_uj + 1;
+            return;
+        }
+        after = x->t_ns >= t_ns;
+        v = x->v;
+    }
+}
+
+void fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
               const struct lmw_span *span, struct fit *out)
 {
-    double e0 = energy_at(s, first, n, span->start_ns), e1 = energy_at(s, first, n, span->end_ns);
-    *out = (struct fit){.energy_uj = e1 - e0, .half_uj = 0.05 * (e1 - e0)};
+    struct ticks u;
+    struct points p;
+    struct filter f = {0};
+    double lo[2], hi[2];
+    gather(s, first, n, known, span, &u, &p);
+    *out = (struct fit){0};
+    if (u.n < 2)
+        return;
+    f.resolution_uj = s->info.resolution_uj > 0 ? (double)s->info.resolution_uj : 1;
+    search(&f, &u, &p, &known->noise);
+    bracket(s, first, n, span->start_ns, (double)u.e0_uj, &lo[0], &hi[0]);
+    bracket(s, first, n, span->end_ns, (double)u.e0_uj, &lo[1], &hi[1]);
+    double start = fmin(fmax(f.x[EDGE], lo[0]), hi[0]);
+    double end = fmin(fmax(f.x[EDGE + 2], lo[1]), hi[1]);
+    end = fmax(start, end);
+    double var = f.c[EDGE][EDGE] + f.c[EDGE + 2][EDGE + 2] - 2 * f.c[EDGE][EDGE + 2];
+    double half = Z * sqrt(fmax(var, 0)) + f.resolution_uj;
+    out->energy_uj = end - start;
+    out->lower_uj = fmax(out->energy_uj - half, lo[1] - hi[0]);
+    out->upper_uj = fmin(out->energy_uj + half, hi[1] - lo[0]);
     if (span->first_ns != LMW_NULL)
-        out->prefill_uj = energy_at(s, first, n, span->first_ns) - e0;
+        out->prefill_uj = fmin(fmax(f.x[EDGE + 1] - start, 0), out->energy_uj);
 }

@@ -5,12 +5,11 @@
 #include "meter/span.h"
 
 struct fit {
-    double energy_uj, half_uj; /* of the span, and half the width of its 95 % interval */
-    double prefill_uj;         /* start to first token, when there is one */
-    double max_mw;             /* the highest power between two updates inside */
+    double energy_uj, lower_uj, upper_uj; /* of the span, and bounds for 95 % of spans at least */
+    double prefill_uj;                    /* start to first token, when there is one */
 };
 /* The samples [first, n) hold the span, unbroken, and the changes after it. */
-void fit_span(const struct series *s, int64_t first, int64_t n, const struct known_spans *known,
+void fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
               const struct lmw_span *span, struct fit *out);
 
 #endif

@@ -33,7 +33,7 @@ int span_check(const struct lmw_span *span, struct lmw_err *err)
 
 int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err)
 {
-    *k = (struct known_spans){.cap = cap, .grows = grows};
+    *k = (struct known_spans){.cap = cap, .grows = grows, .noise = {4, 3}};
     k->v = calloc((size_t)cap, sizeof *k->v);
     return k->v ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d spans", cap);
 }
@@ -263,13 +263,32 @@ static void from_power(const struct series *s, const struct around *a, const str
     out->valid = true;
 }
 
+/* The highest mean power over stretches of at least PEAK_NS inside the span; LMW_NULL when it holds none. */
+static int64_t max_power_mw(const struct series *s, const struct around *a,
+                            const struct lmw_span *span)
+{
+    enum { PEAK_NS = 100000000 };
+    const struct sample *p = NULL;
+    double max = -1;
+    for (int64_t i = a->before; i <= a->close; i++) {
+        const struct sample *x = series_at(s, i);
+        if (x->flags & S_NONE || x->t_ns < span->start_ns || x->t_ns > span->end_ns ||
+            (p && x->t_ns - p->t_ns < PEAK_NS))
+            continue;
+        if (p)
+            max = fmax(max, (double)(x->v - p->v) * 1e6 / (double)(x->t_ns - p->t_ns));
+        p = x;
+    }
+    return max < 0 ? LMW_NULL : llround(max);
+}
+
 static void from_counter(const struct series *s, int64_t n, const struct around *a,
-                         const struct known_spans *known, const struct lmw_span *span,
+                         struct known_spans *known, const struct lmw_span *span,
                          struct lmw_energy *out)
 {
     struct fit f;
     fit_span(s, series_first(s, n), a->after + 1, known, span, &f);
-    double lower = f.energy_uj - f.half_uj, upper = f.energy_uj + f.half_uj;
+    double lower = f.lower_uj, upper = f.upper_uj;
     if (s->info.reading == LMW_ESTIMATE) {
         lower -= 0.5 * f.energy_uj;
         upper += 0.5 * f.energy_uj;
@@ -281,7 +300,7 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
     out->energy_uj = llround(f.energy_uj);
     out->lower_uj = llround(fmax(0, lower));
     out->upper_uj = llround(upper);
-    out->power_max_mw = llround(f.max_mw);
+    out->power_max_mw = max_power_mw(s, a, span);
     out->valid = true;
 }
 
@@ -293,7 +312,7 @@ void span_nothing(struct lmw_energy *out, const char *reason)
     invalid(out, "%s", reason);
 }
 
-void span_energy(const struct series *s, int64_t n, bool final, const struct known_spans *known,
+void span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
                  const struct lmw_span *span, struct lmw_energy *out)
 {
     struct around a = {0};

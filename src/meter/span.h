@@ -5,10 +5,14 @@
 #include "meter/series.h"
 
 /* Spans asked for or announced, by start: they say which stretches between change points are alike. */
+struct noise_level {
+    int q, tau; /* steps of fit.c */
+};
 struct known_spans {
     struct lmw_span *v;
     int n, cap;
-    bool grows; /* offline; the live meter forgets the oldest */
+    bool grows;               /* offline; the live meter forgets the oldest */
+    struct noise_level noise; /* of the span before: where the search for the next begins */
 };
 int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err);
 void spans_close(struct known_spans *k);
@@ -18,7 +22,7 @@ int span_check(const struct lmw_span *span, struct lmw_err *err);
 
 /* Energy of `span` from the first n samples of s. `final`: no more samples will come, so what cannot be settled
  * is invalid instead of pending. Fills all of *out; out->valid says whether there is a number. */
-void span_energy(const struct series *s, int64_t n, bool final, const struct known_spans *known,
+void span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
                  const struct lmw_span *span, struct lmw_energy *out);
 /* Every number absent, for this reason. */
 void span_nothing(struct lmw_energy *out, const char *reason);

@@ -1,0 +1,243 @@
+/* Learning a counter's clock.
+ *
+ * A value first seen at hi, when the read before it at lo still showed the old one, was written in (lo, hi]. A counter
+ * that updates every T seconds wrote all its values at phase + k * T, so each change cuts a strip from the plane of (T, phase);
+ * what all strips have in common says when each update happened, far more finely than the reads were spaced.
+ *
+ * Three cases. Reads slower than updates (every read shows a new value): the last update was T/2 before the read, give or
+ * take T / sqrt(12). Reads faster, and a clock that fits: the lattice. Reads faster, and none fits: the middle
+ * of (lo, hi], give or take its width / sqrt(12). The candidates for T are a grid about the stated period, or about the median
+ * time between changes; strips are widened step by step when the counter's clock jitters. */
+#include "meter/tick.h"
+
+#include <math.h>
+
+#include "base/stat.h"
+
+static const double SQRT12 = 3.4641016151377544;
+
+struct change {
+    double lo_s, hi_s, e_uj;
+};
+struct changes {
+    int n, n_same; /* n_same: reads that showed the old value */
+    struct change v[MAX_TICKS];
+    int order[MAX_TICKS]; /* by width */
+};
+
+static void find_changes(struct changes *c, const struct ticks *origin, const struct series *s,
+                         int64_t from, int64_t n, int cap)
+{
+    const struct sample *last = NULL;
+    c->n = c->n_same = 0;
+    for (int64_t i = from; i < n && c->n < cap; i++) {
+        const struct sample *x = series_at(s, i);
+        if (x->flags & S_NONE)
+            continue;
+        if (last && x->v != last->v)
+            c->v[c->n++] = (struct change){(double)(last->t_ns - origin->t0_ns) * 1e-9,
+                                           (double)(x->t_ns - origin->t0_ns) * 1e-9,
+                                           (double)(x->v - origin->e0_uj)};
+        else if (last && x->t_ns > last->t_ns)
+            c->n_same++;
+        last = x;
+    }
+}
+
+static double middle(const struct change *c)
+{
+    return (c->lo_s + c->hi_s) / 2;
+}
+
+/* The median time between changes, then the mean over as many whole periods as that makes of them. */
+static double guess_period(const struct changes *c)
+{
+    double d[MAX_TICKS], k = 0;
+    for (int i = 1; i < c->n; i++)
+        d[i - 1] = middle(&c->v[i]) - middle(&c->v[i - 1]);
+    double median = lmw_quantile(d, (size_t)(c->n - 1), 0.5);
+    for (int i = 0; i < c->n - 1; i++)
+        k += fmax(1, round(d[i] / median));
+    return (middle(&c->v[c->n - 1]) - middle(&c->v[0])) / k;
+}
+
+/* What is left of the phases when the clock ticks every T: [lo, hi] at the first change of the order, and how many
+ * changes deny it. */
+struct phase {
+    double lo_s, hi_s;
+    int n_deny;
+};
+
+static struct phase phase_of(const struct changes *c, double period_s, double slack_s)
+{
+    const struct change *x = &c->v[c->order[0]];
+    struct phase p = {fmax(x->lo_s, x->hi_s - period_s) - slack_s, x->hi_s + slack_s, 0};
+    for (int i = 1; i < c->n; i++) {
+        x = &c->v[c->order[i]];
+        /* The update last before hi is the one that was seen. */
+        double at = floor((x->hi_s + slack_s - (p.lo_s + p.hi_s) / 2) / period_s) * period_s;
+        double lo = fmax(p.lo_s, x->lo_s - slack_s - at);
+        double hi = fmin(p.hi_s, x->hi_s + slack_s - at);
+        if (lo < hi) {
+            p.lo_s = lo;
+            p.hi_s = hi;
+        } else {
+            p.n_deny++;
+        }
+    }
+    return p;
+}
+
+/* Narrow strips first: once they have pinned the phase, none of the wide ones can be taken for its neighbour. */
+static void sort_changes(struct changes *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        double width = c->v[i].hi_s - c->v[i].lo_s;
+        int at = i;
+        for (; at > 0; at--) {
+            const struct change *o = &c->v[c->order[at - 1]];
+            if (o->hi_s - o->lo_s <= width)
+                break;
+            c->order[at] = c->order[at - 1];
+        }
+        c->order[at] = i;
+    }
+}
+
+struct clock_fit {
+    double period_s, phase_s, shift_sd_s, tilt, slack_s;
+    int n_deny;
+};
+
+/* The centre of the (T, phase) that the changes leave, and how far the last update can be from where it puts it. */
+static void fit_clock(struct clock_fit *f, const struct changes *c, double period_s, double reach,
+                      int steps, double slack_s)
+{
+    double last = middle(&c->v[c->n - 1]), sum = 0, sum_t = 0, sum_tt = 0;
+    double sum_u = 0, sum_uu = 0;
+    f->n_deny = c->n + 1;
+    for (int j = -steps; j <= steps; j++) {
+        double t = period_s * (1 + reach * j / steps);
+        struct phase p = phase_of(c, t, slack_s);
+        if (p.n_deny > f->n_deny)
+            continue;
+        if (p.n_deny < f->n_deny)
+            sum = sum_t = sum_tt = sum_u = sum_uu = 0;
+        f->n_deny = p.n_deny;
+        double w = p.hi_s - p.lo_s, at = (p.lo_s + p.hi_s) / 2;
+        double u = at + round((last - at) / period_s) * (t - period_s);
+        sum += w;
+        sum_t += w * t;
+        sum_tt += w * (t - period_s) * (t - period_s);
+        sum_u += w * u;
+        sum_uu += w * (u * u + w * w / 12);
+    }
+    f->period_s = sum_t / sum;
+    double off = f->period_s - period_s;
+    f->tilt = sqrt(fmax(0, sum_tt / sum - off * off)) / f->period_s;
+    f->slack_s = slack_s;
+    struct phase p = phase_of(c, f->period_s, slack_s);
+    f->phase_s = (p.lo_s + p.hi_s) / 2;
+    f->shift_sd_s = sqrt(fmax(0, sum_uu / sum - sum_u / sum * (sum_u / sum)));
+}
+
+/* A clock that all but one in twenty changes agree with; false when there is none. */
+static bool learn_clock(struct clock_fit *f, struct changes *c, double period_s, double reach)
+{
+    static const double slacks[] = {0, 0.02, 0.05, 0.12};
+    double n_period = (c->v[c->n - 1].hi_s - c->v[0].lo_s) / period_s;
+    /* Fine enough that a step of T moves the farthest update by an eighth of a period. */
+    int steps = (int)ceil(reach * n_period * 8);
+    sort_changes(c);
+    for (size_t i = 0; i < sizeof slacks / sizeof *slacks; i++) {
+        fit_clock(f, c, period_s, reach, steps < 4 ? 4 : steps, slacks[i] * period_s);
+        if (f->n_deny * 20 <= c->n) {
+            fit_clock(f, c, f->period_s, 0.25 / n_period, 4, f->slack_s);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the reads can tell one phase from another: enough of them fell closer together than a period, and
+ * the period is not so short that counting periods across the window goes wrong. */
+static bool shows_phase(const struct changes *c, double period_s)
+{
+    int narrow = 0;
+    for (int i = 0; i < c->n; i++)
+        narrow += c->v[i].hi_s - c->v[i].lo_s < 0.9 * period_s;
+    return c->n >= 4 && narrow * 10 >= c->n && c->v[c->n - 1].hi_s - c->v[0].lo_s < 400 * period_s;
+}
+
+static void add(struct ticks *out, double t_s, double sd_s, double e_uj)
+{
+    if (out->n < MAX_TICKS)
+        out->v[out->n++] = (struct tick){t_s, sd_s, e_uj};
+}
+
+static void add_by_clock(struct ticks *out, const struct changes *c, const struct clock_fit *f)
+{
+    out->shift_sd_s = fmax(out->shift_sd_s, f->shift_sd_s);
+    out->tilt = fmax(out->tilt, f->tilt);
+    for (int i = 0; i < c->n; i++) {
+        const struct change *x = &c->v[i];
+        double k = floor((x->hi_s + f->slack_s - f->phase_s) / f->period_s + 1e-6);
+        double t = f->phase_s + k * f->period_s;
+        double sd = f->slack_s / sqrt(3) + 0.001 * f->period_s + 0.1 * f->shift_sd_s;
+        if (t <= x->lo_s - f->slack_s - sd) { /* it denies the clock: believe what was seen */
+            t = middle(x);
+            sd = (x->hi_s - x->lo_s) / SQRT12;
+        }
+        add(out, fmin(fmax(t, x->lo_s), x->hi_s), sd, x->e_uj);
+    }
+}
+
+static void add_by_sight(struct ticks *out, const struct changes *c, double period_s)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct change *x = &c->v[i];
+        double width = fmin(period_s, x->hi_s - x->lo_s);
+        add(out, x->hi_s - width / 2, width / SQRT12, x->e_uj);
+    }
+}
+
+/* The reads show no phase, and updates are not much more frequent than reads: a log with a row for each update, or one
+ * in step with its counter. How old the values are is one unknown for all of them, up to max_s. */
+static void add_as_read(struct ticks *out, const struct changes *c, double max_s, double tilt)
+{
+    for (int i = 0; i < c->n; i++)
+        add(out, c->v[i].hi_s, 0, c->v[i].e_uj);
+    out->shift_sd_s = fmax(out->shift_sd_s, max_s / SQRT12);
+    out->shift_max_s = fmax(out->shift_max_s, max_s);
+    out->tilt = fmax(out->tilt, tilt);
+}
+
+void ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
+{
+    struct changes c;
+    struct clock_fit f;
+    find_changes(&c, out, s, from, n, MAX_TICKS - out->n);
+    if (c.n == 0)
+        return;
+    bool told = s->info.period_ns != LMW_NULL;
+    bool modelled =
+        s->info.reading == LMW_ESTIMATE; /* moves at every read: no change tells of a tick */
+    double period_s = told ? (double)s->info.period_ns * 1e-9 : 0;
+    double read_s = (c.v[c.n - 1].hi_s - c.v[0].lo_s) / (c.n + c.n_same), nearest_s = HUGE_VAL;
+    for (int i = 0; i < c.n; i++)
+        nearest_s = fmin(nearest_s, c.v[i].hi_s - c.v[i].lo_s);
+    if (!told && c.n_same * 20 <= c.n) {
+        add_as_read(out, &c, nearest_s, 0);
+        return;
+    }
+    if (!told && c.n >= 4)
+        period_s = guess_period(&c);
+    /* A period told is usually right; when it is only nominal, look wider. */
+    if (!modelled && shows_phase(&c, period_s) &&
+        ((told && learn_clock(&f, &c, period_s, 0.005)) || learn_clock(&f, &c, period_s, 0.04)))
+        add_by_clock(out, &c, &f);
+    else if (!modelled && told && period_s > 0.3 * read_s)
+        add_as_read(out, &c, period_s, 0.002);
+    else
+        add_by_sight(out, &c, period_s > 0 ? period_s : HUGE_VAL);
+}

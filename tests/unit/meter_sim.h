@@ -1,0 +1,196 @@
+/* Simulated power with a known energy, and simulated sensors looking at it. Seeded: the same figures everywhere.
+ *
+ * Power is a list of straight pieces of E(t): queries of query_w (with prefill at prefill_w while prefill_s lasts), gaps of
+ * idle_w, each multiplied by noise that is redrawn every 10 ms. A counter shows E at its last update; a log polls it. */
+#ifndef LMW_TESTS_METER_SIM_H
+#define LMW_TESTS_METER_SIM_H
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/rng.h"
+#include "base/stat.h"
+#include "meter/meter.h"
+
+struct sim {
+    /* what happens */
+    double idle_w, query_w, prefill_w, query_s, prefill_s, gap_s;
+    double spread; /* lengths vary by this fraction, uniformly */
+    double noise;  /* of power, uniform +- this fraction, every 10 ms */
+    int n_query;
+    /* who looks */
+    double period_s, jitter_s; /* the counter's updates, and how irregular they are (uniform) */
+    double poll_s, poll_jitter_s;
+    bool mark_reads; /* also read at every mark, as the live meter does */
+    int64_t wrap_uj;
+    uint64_t seed;
+    /* the truth */
+    double *t, *e;
+    size_t n, cap;
+    struct lmw_span *span;
+    double *true_uj, *true_prefill_uj;
+};
+
+static double sim_spread(struct lmw_rng *r, double x, double f)
+{
+    return x * (1 + f * (2 * lmw_rng_unit(r) - 1));
+}
+
+static void sim_push(struct sim *s, double dt, double w)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 4096;
+        s->t = realloc(s->t, s->cap * sizeof *s->t);
+        s->e = realloc(s->e, s->cap * sizeof *s->e);
+        if (!s->n) {
+            s->t[0] = s->e[0] = 0;
+            s->n = 1;
+        }
+    }
+    s->t[s->n] = s->t[s->n - 1] + dt;
+    s->e[s->n] = s->e[s->n - 1] + dt * w;
+    s->n++;
+}
+
+/* dt seconds at about w, in noise cells of 10 ms. */
+static void sim_phase(struct sim *s, struct lmw_rng *r, double dt, double w)
+{
+    for (double left = dt; left > 1e-9; left -= 0.01)
+        sim_push(s, left < 0.01 ? left : 0.01, sim_spread(r, w, s->noise));
+}
+
+static double sim_energy_at(const struct sim *s, double t)
+{
+    size_t lo = 0, hi = s->n - 1;
+    while (hi - lo > 1) {
+        size_t mid = (lo + hi) / 2;
+        if (s->t[mid] <= t)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    double f = (t - s->t[lo]) / (s->t[hi] - s->t[lo]);
+    return s->e[lo] + (s->e[hi] - s->e[lo]) * (f < 0 ? 0 : f > 1 ? 1 : f);
+}
+
+/* Draws the truth: a lead-in, the queries and their gaps, a lead-out. */
+static void sim_draw(struct sim *s)
+{
+    struct lmw_rng r;
+    lmw_rng_init(&r, s->seed);
+    s->span = calloc((size_t)s->n_query, sizeof *s->span);
+    s->true_uj = calloc((size_t)s->n_query, sizeof *s->true_uj);
+    s->true_prefill_uj = calloc((size_t)s->n_query, sizeof *s->true_prefill_uj);
+    sim_phase(s, &r, 1.0 + lmw_rng_unit(&r), s->idle_w);
+    for (int i = 0; i < s->n_query; i++) {
+        double t0 = s->t[s->n - 1], e0 = s->e[s->n - 1], len = sim_spread(&r, s->query_s, s->spread);
+        s->span[i] = (struct lmw_span){(int64_t)(t0 * 1e9), LMW_NULL, 0};
+        if (s->prefill_s > 0) {
+            sim_phase(s, &r, s->prefill_s, s->prefill_w);
+            s->span[i].first_ns = (int64_t)(s->t[s->n - 1] * 1e9);
+            s->true_prefill_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
+        }
+        sim_phase(s, &r, len - s->prefill_s, s->query_w);
+        s->span[i].end_ns = (int64_t)(s->t[s->n - 1] * 1e9);
+        s->true_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
+        sim_phase(s, &r, sim_spread(&r, s->gap_s, s->spread), s->idle_w);
+    }
+    sim_phase(s, &r, 2, s->idle_w);
+}
+
+static int sim_cmp(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What a log of the counter says: CSV text of t_ns,energy_uj. */
+static void sim_log(const struct sim *s, struct lmw_buf *out)
+{
+    struct lmw_rng r;
+    lmw_rng_init(&r, s->seed + 1);
+    double end = s->t[s->n - 1] - 0.5, phase = lmw_rng_unit(&r) * s->period_s;
+    size_t n_up = (size_t)(end / s->period_s) + 3, n_poll = (size_t)(end / s->poll_s) + 3, n = 0;
+    double *up = malloc(n_up * sizeof *up);
+    double *poll = malloc((n_poll + 3 * (size_t)s->n_query) * sizeof *poll);
+    for (size_t i = 0; i < n_up; i++)
+        up[i] = phase + s->period_s * (double)i + s->jitter_s * (2 * lmw_rng_unit(&r) - 1);
+    for (size_t i = 1; i < n_poll; i++) {
+        double t = s->poll_s * (double)i + s->poll_jitter_s * (2 * lmw_rng_unit(&r) - 1);
+        if (t < end)
+            poll[n++] = t;
+    }
+    for (int i = 0; s->mark_reads && i < s->n_query; i++) {
+        poll[n++] = (double)s->span[i].start_ns * 1e-9;
+        poll[n++] = (double)s->span[i].end_ns * 1e-9;
+        if (s->span[i].first_ns != LMW_NULL)
+            poll[n++] = (double)s->span[i].first_ns * 1e-9;
+    }
+    qsort(poll, n, sizeof *poll, sim_cmp);
+    lmw_buf_str(out, "t_ns,energy_uj\n");
+    size_t u = 0;
+    for (size_t i = 0; i < n; i++) {
+        while (u + 1 < n_up && up[u + 1] <= poll[i])
+            u++;
+        int64_t uj = up[u] <= poll[i] ? (int64_t)(sim_energy_at(s, up[u]) * 1e6) : 0;
+        if (s->wrap_uj)
+            uj %= s->wrap_uj;
+        lmw_buf_printf(out, "%lld,%lld\n", (long long)(poll[i] * 1e9), (long long)uj);
+    }
+    free(up);
+    free(poll);
+}
+
+static void sim_free(struct sim *s)
+{
+    free(s->t);
+    free(s->e);
+    free(s->span);
+    free(s->true_uj);
+    free(s->true_prefill_uj);
+}
+
+struct sim_score {
+    double bias, p95, coverage, width; /* sum's error, single queries', share covered, median width: fractions */
+    int n_valid;
+};
+
+/* Attributes every query of the log and compares with the truth. period_s: what the meter is told; 0: nothing. */
+static struct sim_score sim_run(struct sim *s, double period_s, struct lmw_err *err)
+{
+    struct sim_score score = {0};
+    struct lmw_source_info info = {.name = "sim", .wrap_uj = s->wrap_uj, .resolution_uj = 1};
+    struct lmw_trace *t;
+    struct lmw_buf log = {0};
+    double sum = 0, truth = 0, *e = calloc((size_t)s->n_query, 16), *w = e + s->n_query;
+    info.period_ns = period_s > 0 ? (int64_t)(period_s * 1e9) : LMW_NULL;
+    sim_draw(s);
+    sim_log(s, &log);
+    if (lmw_trace_open(&t, &info, err) == LMW_OK &&
+        lmw_trace_csv(t, (lmw_str){log.ptr, log.len}, err) == LMW_OK) {
+        for (int i = 0; i < s->n_query; i++)
+            lmw_trace_announce(t, &s->span[i], err);
+        for (int i = 0; i < s->n_query; i++) {
+            struct lmw_energy x;
+            if (lmw_trace_span(t, &s->span[i], &x, err) < 0 || !x.valid)
+                continue;
+            double tr = s->true_uj[i];
+            sum += (double)x.energy_uj;
+            truth += tr;
+            score.coverage += (double)x.lower_uj <= tr && tr <= (double)x.upper_uj;
+            e[score.n_valid] = fabs((double)x.energy_uj - tr) / tr;
+            w[score.n_valid++] = (double)(x.upper_uj - x.lower_uj) / tr;
+        }
+    }
+    score.bias = sum / truth - 1;
+    score.p95 = lmw_quantile(e, (size_t)score.n_valid, 0.95);
+    score.width = lmw_quantile(w, (size_t)score.n_valid, 0.5);
+    score.coverage /= score.n_valid ? score.n_valid : 1;
+    lmw_trace_close(t);
+    lmw_buf_free(&log);
+    sim_free(s);
+    free(e);
+    return score;
+}
+
+#endif
