@@ -38,6 +38,9 @@
 #define AVX2   LMW_TARGET("avx2,fma,f16c")
 #define INLINE static inline __attribute__((always_inline)) AVX2
 
+/* Keeps a sum where it is written: gcc would gather the products of a tile first, and spill them. */
+#define PIN(v) __asm__("" : "+x"(v))
+
 INLINE __m256i load(const void *p)
 {
     return _mm256_loadu_si256((const __m256i *)p);
@@ -79,6 +82,13 @@ INLINE float f32_at(const void *p)
     return f;
 }
 
+INLINE int16_t i16_at(const void *p)
+{
+    int16_t v;
+    memcpy(&v, p, 2);
+    return v;
+}
+
 /* The sums of 8 vectors, in their order. */
 INLINE __m256i sum_each8(const __m256i v[8])
 {
@@ -117,112 +127,143 @@ INLINE __m256i q6_k_at(const uint8_t *block, int k)
 }
 
 /* The eight scales (low half) and eight minima (high half) of Q4_K and Q5_K, as bytes; see
- * unpack_scales() in ref.c. */
-INLINE __m128i scales_at(const uint8_t *s)
+ * unpack_scales() in ref.c. Reads 16 bytes of the block, from its scales on. */
+INLINE __m128i scales_at(const uint8_t *block)
 {
-    uint32_t a = u32_at(s), b = u32_at(s + 4), c = u32_at(s + 8);
-    uint32_t sc_hi = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-    uint32_t m_hi = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
-    return _mm_set_epi32((int32_t)m_hi, (int32_t)(b & 0x3f3f3f3f), (int32_t)sc_hi,
-                         (int32_t)(a & 0x3f3f3f3f));
+    const __m128i shift = _mm_setr_epi32(0, 0, 0, 4);
+    const __m128i low = _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f);
+    const __m128i high = _mm_setr_epi32(0, 0x30303030, 0, 0x30303030);
+    __m128i s = load128(block + offsetof(struct lmw_block_q4_k, scales));
+    __m128i a = _mm_srlv_epi32(_mm_shuffle_epi32(s, 0x98), shift); /* words 0 2 1 2 */
+    __m128i b = _mm_srli_epi32(_mm_shuffle_epi32(s, 0x50), 2);     /* words 0 0 1 1 */
+    return _mm_or_si128(_mm_and_si128(a, low), _mm_and_si128(b, high));
 }
 
 #define EACH8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* --- K-quants, few activation rows: one weight row by one activation row -------------------- */
-
-/* Word k of each half, everywhere in that half. */
-INLINE __m256i spread(__m256i words, int k)
-{
-    return _mm256_shuffle_epi8(words, _mm256_set1_epi16((int16_t)(0x0100 + 0x0202 * k)));
-}
+/* --- quantised weights, few activation rows: lane = weight row ------------------------------- */
 
 typedef __m256i at_fn(const uint8_t *block, int k);
+typedef __m256i scale_fn(const int16_t scale[16], int k);
+
+/* Scales of 32 elements, each held twice in a row. */
+INLINE __m256i scale_32(const int16_t scale[16], int k)
+{
+    return broadcast4(scale + 2 * k);
+}
+
+/* Scales of 16 elements: of even sub-blocks in the low half, of odd ones in the high half. */
+INLINE __m256i scale_16(const int16_t scale[16], int k)
+{
+    return _mm256_shuffle_epi8(load(scale), _mm256_set1_epi16((int16_t)(0x0100 + 0x0202 * k)));
+}
 
 /* sum_k scale[k] * sum(q_k x_k) over a super-block, in 8 lanes. */
-INLINE __m256i sum_scaled(at_fn *at, const uint8_t *block, const int8_t *x, __m256i scale)
+INLINE __m256i sum_scaled(at_fn *at, scale_fn *scale_at, const uint8_t *block, const uint8_t *x,
+                          __m256i scales)
 {
-    __m256i even = _mm256_setzero_si256(), odd = even;
-#define STEP(k)                                                                    \
-    {                                                                              \
-        __m256i pairs = _mm256_maddubs_epi16(at(block, k), load(x + 32 * (k)));    \
-        pairs = _mm256_madd_epi16(pairs, spread(scale, k));                        \
-        *((k) % 2 ? &odd : &even) = _mm256_add_epi32((k) % 2 ? odd : even, pairs); \
+    _Alignas(32) int16_t scale[16];
+    _mm256_store_si256((__m256i *)scale, scales);
+    const uint8_t *q = x + offsetof(struct lmw_block_q8_k, qs);
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+#define STEP(k)                                                                 \
+    {                                                                           \
+        __m256i pairs = _mm256_maddubs_epi16(at(block, k), load(q + 32 * (k))); \
+        pairs = _mm256_madd_epi16(pairs, scale_at(scale, k));                   \
+        if ((k) % 2)                                                            \
+            s1 = _mm256_add_epi32(s1, pairs);                                   \
+        else                                                                    \
+            s0 = _mm256_add_epi32(s0, pairs);                                   \
     }
     EACH8(STEP)
 #undef STEP
-    return _mm256_add_epi32(even, odd);
+    return _mm256_add_epi32(s0, s1);
 }
 
-/* Q4_K, Q5_K: S and M of ref.c, then its float formula. */
-INLINE float dot_min_k(at_fn *at, size_t block_size, int64_t n, const uint8_t *w, const uint8_t *x)
+INLINE __m128i sum_each4(__m256i a, __m256i b, __m256i c, __m256i d)
 {
-    float y = 0;
-    for (int64_t b = 0; b < n / LMW_QK; b++, w += block_size, x += sizeof(struct lmw_block_q8_k)) {
-        __m128i sc_m = scales_at(w + offsetof(struct lmw_block_q4_k, scales));
-        __m128i sc = _mm_cvtepu8_epi16(sc_m);
-        const uint8_t *xq = x + offsetof(struct lmw_block_q8_k, qs);
-        __m256i s = sum_scaled(at, w, (const int8_t *)xq, _mm256_broadcastsi128_si256(sc));
-        __m256i mins = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(sc_m, sc_m)); /* each twice */
-        __m256i m = _mm256_madd_epi16(mins, load(x + offsetof(struct lmw_block_q8_k, bsums)));
-        __m256i sm = _mm256_hadd_epi32(s, m);
-        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sm), _mm256_extracti128_si256(sm, 1));
-        sum = _mm_hadd_epi32(sum, sum);
-        float d = f16_at(w), dmin = f16_at(w + 2), dx = f32_at(x);
-        y += dx * (d * (float)_mm_cvtsi128_si32(sum) - dmin * (float)_mm_extract_epi32(sum, 1));
+    __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+}
+
+/* S and M of Q4_K and Q5_K in ref.c. */
+INLINE void sums_min_k(at_fn *at, const uint8_t *block, const uint8_t *x, __m256i *s, __m256i *m)
+{
+    __m128i sc_m = scales_at(block);
+    *s = sum_scaled(at, scale_32, block, x, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(sc_m, sc_m)));
+    *m = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(sc_m, sc_m)),
+                           load(x + offsetof(struct lmw_block_q8_k, bsums)));
+}
+
+INLINE void dot_min_k(at_fn *at, size_t block_size, int64_t n, const uint8_t *const w[4],
+                      const uint8_t *x, float *out)
+{
+    __m128 y = _mm_setzero_ps();
+    size_t o = 0;
+    for (int64_t b = 0; b < n / LMW_QK; b++, o += block_size, x += sizeof(struct lmw_block_q8_k)) {
+        __m256i s0, s1, s2, s3, m0, m1, m2, m3;
+        sums_min_k(at, w[0] + o, x, &s0, &m0);
+        sums_min_k(at, w[1] + o, x, &s1, &m1);
+        sums_min_k(at, w[2] + o, x, &s2, &m2);
+        sums_min_k(at, w[3] + o, x, &s3, &m3);
+        __m128 s = _mm_cvtepi32_ps(sum_each4(s0, s1, s2, s3));
+        __m128 m = _mm_cvtepi32_ps(sum_each4(m0, m1, m2, m3));
+        __m256 head =
+            _mm256_cvtph_ps(_mm_setr_epi32((int32_t)u32_at(w[0] + o), (int32_t)u32_at(w[1] + o),
+                                           (int32_t)u32_at(w[2] + o), (int32_t)u32_at(w[3] + o)));
+        __m128 lo = _mm256_castps256_ps128(head), hi = _mm256_extractf128_ps(head, 1);
+        __m128 d = _mm_shuffle_ps(lo, hi, 0x88), dmin = _mm_shuffle_ps(lo, hi, 0xdd);
+        s = _mm_sub_ps(_mm_mul_ps(d, s), _mm_mul_ps(dmin, m));
+        y = _mm_add_ps(y, _mm_mul_ps(_mm_set1_ps(f32_at(x)), s));
     }
-    return y;
+    _mm_storeu_ps(out, y);
 }
 
-AVX2 static float dot_q4_k(int64_t n, const uint8_t *w, const uint8_t *x)
+AVX2 static void dot_q4_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
 {
-    return dot_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), n, w, x);
+    dot_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), n, w, x, out);
 }
 
-AVX2 static float dot_q5_k(int64_t n, const uint8_t *w, const uint8_t *x)
+AVX2 static void dot_q5_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
 {
-    return dot_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), n, w, x);
-}
-
-/* The sixteen scales: the words of even sub-blocks in the low half, of odd ones in the high half,
- * so that spread(, k) meets elements 32 k .. 32 k + 31. */
-INLINE __m256i q6_k_scales(__m128i sc)
-{
-    const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(sc, even_odd));
+    dot_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), n, w, x, out);
 }
 
 /* sum sc (q - 32) x = sum sc q x - 32 sum_j sc[j] sum_j(x) */
-AVX2 static float dot_q6_k(int64_t n, const uint8_t *w, const uint8_t *x)
+INLINE __m256i sum_q6_k(const uint8_t *block, const uint8_t *x)
 {
-    float y = 0;
-    for (int64_t b = 0; b < n / LMW_QK; b++) {
-        __m128i sc = load128(w + offsetof(struct lmw_block_q6_k, scales));
-        const uint8_t *xq = x + offsetof(struct lmw_block_q8_k, qs);
-        __m256i s = sum_scaled(q6_k_at, w, (const int8_t *)xq, q6_k_scales(sc));
-        __m256i bias = _mm256_madd_epi16(_mm256_cvtepi8_epi16(sc),
-                                         load(x + offsetof(struct lmw_block_q8_k, bsums)));
-        s = _mm256_sub_epi32(s, _mm256_slli_epi32(bias, 5));
-        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-        sum = _mm_hadd_epi32(sum, sum);
-        sum = _mm_hadd_epi32(sum, sum);
-        float d = f16_at(w + offsetof(struct lmw_block_q6_k, d));
-        y += f32_at(x) * (d * (float)_mm_cvtsi128_si32(sum));
-        w += sizeof(struct lmw_block_q6_k);
-        x += sizeof(struct lmw_block_q8_k);
-    }
-    return y;
+    const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    __m128i sc = load128(block + offsetof(struct lmw_block_q6_k, scales));
+    __m256i s = sum_scaled(q6_k_at, scale_16, block, x,
+                           _mm256_cvtepi8_epi16(_mm_shuffle_epi8(sc, even_odd)));
+    __m256i bias = _mm256_madd_epi16(_mm256_cvtepi8_epi16(sc),
+                                     load(x + offsetof(struct lmw_block_q8_k, bsums)));
+    return _mm256_sub_epi32(s, _mm256_slli_epi32(bias, 5));
 }
 
-typedef float dot_fn(int64_t n, const uint8_t *w, const uint8_t *x);
+AVX2 static void dot_q6_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
+{
+    __m128 y = _mm_setzero_ps();
+    size_t o = 0;
+    for (int64_t b = 0; b < n / LMW_QK; b++) {
+        __m128 s = _mm_cvtepi32_ps(sum_each4(sum_q6_k(w[0] + o, x), sum_q6_k(w[1] + o, x),
+                                             sum_q6_k(w[2] + o, x), sum_q6_k(w[3] + o, x)));
+        const size_t d_at = o + offsetof(struct lmw_block_q6_k, d);
+        __m128 d =
+            _mm_cvtph_ps(_mm_setr_epi16(i16_at(w[0] + d_at), i16_at(w[1] + d_at),
+                                        i16_at(w[2] + d_at), i16_at(w[3] + d_at), 0, 0, 0, 0));
+        y = _mm_add_ps(y, _mm_mul_ps(_mm_set1_ps(f32_at(x)), _mm_mul_ps(d, s)));
+        o += sizeof(struct lmw_block_q6_k);
+        x += sizeof(struct lmw_block_q8_k);
+    }
+    _mm_storeu_ps(out, y);
+}
 
-/* --- Q8_0, few activation rows: eight weight rows by one activation row, lane = weight row --- */
-
-AVX2 static __m256 dot8_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t *x)
+AVX2 static void dot_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t *x, float *out)
 {
     __m256 y = _mm256_setzero_ps();
-    for (int64_t o = 0; o < n / 32 * (int64_t)sizeof(struct lmw_block_q8_0);
-         o += sizeof(struct lmw_block_q8_0)) {
+    size_t o = 0;
+    for (int64_t b = 0; b < n / 32; b++, o += sizeof(struct lmw_block_q8_0)) {
         __m256i xq = load(x + o + 2), sum[8];
 #define STEP(r)                                                                \
     {                                                                          \
@@ -232,39 +273,34 @@ AVX2 static __m256 dot8_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t
     }
         EACH8(STEP)
 #undef STEP
-        uint16_t dh[8];
-        for (int r = 0; r < 8; r++)
-            memcpy(&dh[r], w[r] + o, 2);
-        __m256 d = _mm256_cvtph_ps(load128(dh));
+        __m256 d = _mm256_cvtph_ps(_mm_setr_epi16(
+            i16_at(w[0] + o), i16_at(w[1] + o), i16_at(w[2] + o), i16_at(w[3] + o),
+            i16_at(w[4] + o), i16_at(w[5] + o), i16_at(w[6] + o), i16_at(w[7] + o)));
         d = _mm256_mul_ps(d, _mm256_set1_ps(f16_at(x + o)));
         y = _mm256_add_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(sum_each8(sum)), d));
     }
-    return y;
+    _mm256_storeu_ps(out, y);
 }
 
+/* The products of `lanes` weight rows with one activation row. */
+typedef void dot_fn(int64_t n, const uint8_t *const w[], const uint8_t *x, float *out);
+
 /* Rows past the end are the last one again, and are not stored. */
-AVX2 static void few_q8_0(int64_t n, int n_row, int n_x, const uint8_t *w, size_t w_stride,
-                          const uint8_t *x, size_t x_stride, float *y, size_t ldy)
+INLINE void few(dot_fn *dot, int lanes, int64_t n, int n_row, int n_x, const uint8_t *w,
+                size_t w_stride, const uint8_t *x, size_t x_stride, float *y, size_t ldy)
 {
-    for (int i = 0; i < n_row; i += 8) {
-        int n_out = n_row - i < 8 ? n_row - i : 8;
+    for (int i = 0; i < n_row; i += lanes) {
+        int n_out = n_row - i < lanes ? n_row - i : lanes;
         const uint8_t *rows[8];
-        for (int r = 0; r < 8; r++)
+        for (int r = 0; r < lanes; r++)
             rows[r] = w + (size_t)(r < n_out ? i + r : n_row - 1) * w_stride;
         for (int j = 0; j < n_x; j++) {
             float out[8];
-            _mm256_storeu_ps(out, dot8_q8_0(n, rows, x + j * x_stride));
-            memcpy(y + j * ldy + i, out, (size_t)n_out * 4);
+            dot(n, rows, x + j * x_stride, out);
+            for (int r = 0; r < n_out; r++)
+                y[j * ldy + i + r] = out[r];
         }
     }
-}
-
-INLINE void few_k(dot_fn *dot, int64_t n, int n_row, int n_x, const uint8_t *w, size_t w_stride,
-                  const uint8_t *x, size_t x_stride, float *y, size_t ldy)
-{
-    for (int i = 0; i < n_row; i++)
-        for (int j = 0; j < n_x; j++)
-            y[j * ldy + i] = dot(n, w + i * w_stride, x + j * x_stride);
 }
 
 /* --- quantised weights, many activation rows: tiles ----------------------------------------- */
@@ -272,10 +308,10 @@ INLINE void few_k(dot_fn *dot, int64_t n, int n_row, int n_x, const uint8_t *w, 
 enum {
     TILE_ROW = 4,    /* weight rows of a tile */
     TILE_X = 8,      /* activation rows of a tile: the lanes */
-    GROUP_X = 16,    /* activation rows per unpacking of weights: 2 panels */
+    GROUP_X = 32,    /* activation rows per unpacking of weights: 4 panels */
     GROUP_ROW = 256, /* weight rows per transposition of activations */
-    CHUNK_K = 4,     /* super-blocks per pass: two panels fit in L1 beside the weights */
-    CHUNK_8 = 16,    /* blocks of 32 */
+    CHUNK_K = 2,     /* super-blocks per pass: the panels fit in L1 beside the weights */
+    CHUNK_8 = 12,    /* blocks of 32 */
     FEW_X = 3,       /* fewer activation rows than this: no tile */
 };
 
@@ -380,7 +416,7 @@ INLINE void unpack_min_k(at_fn *at, size_t block_size, const uint8_t *const w[TI
     for (int r = 0; r < TILE_ROW; r++) {
         const uint8_t *block = w[r] + (size_t)b * block_size;
         unpack_q(at, block, u->q[r]);
-        __m128i sc_m = scales_at(block + offsetof(struct lmw_block_q4_k, scales));
+        __m128i sc_m = scales_at(block);
         store(u->scale[r], _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(sc_m, sc_m)));
         _mm_storeu_si128((__m128i *)u->bias[r], _mm_cvtepu8_epi16(_mm_srli_si128(sc_m, 8)));
         u->d[r] = f16_at(block);
@@ -434,14 +470,15 @@ INLINE void sums_k(const struct weights_k *w, const struct panel_k *p, int run, 
 #define FIRST(r) __m256i a##r = _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * g), x);
         FIRST(0)
         FIRST(1)
-        FIRST(2) FIRST(3)
+        FIRST(2)
+        FIRST(3)
 #undef FIRST
 #pragma GCC unroll 8
-            for (int i = g + 1; i < g + run; i++)
-        {
+        for (int i = g + 1; i < g + run; i++) {
             x = load(p->q[i]);
-#define NEXT(r) \
-    a##r = _mm256_add_epi16(a##r, _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * i), x));
+#define NEXT(r)                                                                          \
+    a##r = _mm256_add_epi16(a##r, _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * i), x)); \
+    PIN(a##r);
             NEXT(0) NEXT(1) NEXT(2) NEXT(3)
 #undef NEXT
         }
@@ -462,86 +499,94 @@ INLINE __m256i sum_bias(const int16_t bias[8][2], const int16_t sum[][TILE_X][2]
     return s;
 }
 
-INLINE void tile_min_k(const void *weights, const void *panel, int run, __m256 y[TILE_ROW])
-{
-    const struct weights_k *w = weights;
-    const struct panel_k *p = panel;
-    __m256i s0, s1, s2, s3;
-    sums_k(w, p, run, 8, &s0, &s1, &s2, &s3);
-    __m256 dx = _mm256_loadu_ps(p->d);
-#define OUT(r)                                                            \
-    {                                                                     \
-        __m256 s = _mm256_cvtepi32_ps(s##r);                              \
-        __m256 m = _mm256_cvtepi32_ps(sum_bias(w->bias[r], p->sum32, 4)); \
-        s = _mm256_sub_ps(_mm256_mul_ps(_mm256_set1_ps(w->d[r]), s),      \
-                          _mm256_mul_ps(_mm256_set1_ps(w->dmin[r]), m));  \
-        y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(dx, s));                 \
+/* y += the tile of n blocks. A level of macros keeps the four sums of a tile in registers. */
+#define TILE(format, weights_type, panel_type, SUMS, OUT)                                      \
+    AVX2 static void tile_##format(const void *weights, const void *panel, int n, __m256 y[4]) \
+    {                                                                                          \
+        const struct weights_type *w = weights;                                                \
+        const struct panel_type *p = panel;                                                    \
+        __m256 y0 = y[0], y1 = y[1], y2 = y[2], y3 = y[3];                                     \
+        for (; n > 0; n--, w++, p++) {                                                         \
+            __m256i s0, s1, s2, s3;                                                            \
+            SUMS;                                                                              \
+            y0 = _mm256_add_ps(y0, OUT(w, p, 0, s0));                                          \
+            y1 = _mm256_add_ps(y1, OUT(w, p, 1, s1));                                          \
+            y2 = _mm256_add_ps(y2, OUT(w, p, 2, s2));                                          \
+            y3 = _mm256_add_ps(y3, OUT(w, p, 3, s3));                                          \
+        }                                                                                      \
+        y[0] = y0, y[1] = y1, y[2] = y2, y[3] = y3;                                            \
     }
-    OUT(0) OUT(1) OUT(2) OUT(3)
-#undef OUT
+
+INLINE __m256 out_min_k(const struct weights_k *w, const struct panel_k *p, int r, __m256i s)
+{
+    __m256 m = _mm256_cvtepi32_ps(sum_bias(w->bias[r], p->sum32, 4));
+    m = _mm256_mul_ps(_mm256_set1_ps(w->dmin[r]), m);
+    m = _mm256_sub_ps(_mm256_mul_ps(_mm256_set1_ps(w->d[r]), _mm256_cvtepi32_ps(s)), m);
+    return _mm256_mul_ps(_mm256_loadu_ps(p->d), m);
 }
 
-AVX2 static void tile_q4_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
+INLINE __m256 out_q6_k(const struct weights_k *w, const struct panel_k *p, int r, __m256i s)
 {
-    tile_min_k(weights, panel, 8, y);
+    s = _mm256_sub_epi32(s, _mm256_slli_epi32(sum_bias(w->bias[r], p->sum16, 8), 5));
+    __m256 ds = _mm256_mul_ps(_mm256_set1_ps(w->d[r]), _mm256_cvtepi32_ps(s));
+    return _mm256_mul_ps(_mm256_loadu_ps(p->d), ds);
 }
 
-AVX2 static void tile_q5_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
+INLINE void sums_8(const struct weights_8 *w, const struct panel_8 *p, __m256i *s0, __m256i *s1,
+                   __m256i *s2, __m256i *s3)
 {
-    tile_min_k(weights, panel, 4, y);
-}
-
-AVX2 static void tile_q6_k(const void *weights, const void *panel, __m256 y[TILE_ROW])
-{
-    const struct weights_k *w = weights;
-    const struct panel_k *p = panel;
-    __m256i s0, s1, s2, s3;
-    sums_k(w, p, 2, 4, &s0, &s1, &s2, &s3);
-    __m256 dx = _mm256_loadu_ps(p->d);
-#define OUT(r)                                                                                    \
-    {                                                                                             \
-        __m256i bias = _mm256_slli_epi32(sum_bias(w->bias[r], p->sum16, 8), 5);                   \
-        __m256 s = _mm256_cvtepi32_ps(_mm256_sub_epi32(s##r, bias));                              \
-        y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(dx, _mm256_mul_ps(_mm256_set1_ps(w->d[r]), s))); \
-    }
-    OUT(0) OUT(1) OUT(2) OUT(3)
-#undef OUT
-}
-
-AVX2 static void tile_q8_0(const void *weights, const void *panel, __m256 y[TILE_ROW])
-{
-    const struct weights_8 *w = weights;
-    const struct panel_8 *p = panel;
     __m256i x = load(p->q[0]);
-#define FIRST(r) __m256i s##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
+#define FIRST(r) __m256i t##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
     FIRST(0)
-    FIRST(1)
-    FIRST(2) FIRST(3)
+    FIRST(1) FIRST(2) FIRST(3)
 #undef FIRST
 #pragma GCC unroll 16
         for (int g = 1; g < 16; g++)
     {
         x = load(p->q[g]);
-#define NEXT(r) s##r = _mm256_add_epi32(s##r, _mm256_madd_epi16(broadcast4(w->q[r] + 2 * g), x));
+#define NEXT(r)                                                                       \
+    t##r = _mm256_add_epi32(t##r, _mm256_madd_epi16(broadcast4(w->q[r] + 2 * g), x)); \
+    PIN(t##r);
         NEXT(0) NEXT(1) NEXT(2) NEXT(3)
 #undef NEXT
     }
-    __m256 dx = _mm256_loadu_ps(p->d);
-#define OUT(r)                                                         \
-    y[r] = _mm256_add_ps(y[r], _mm256_mul_ps(_mm256_cvtepi32_ps(s##r), \
-                                             _mm256_mul_ps(_mm256_set1_ps(w->d[r]), dx)));
-    OUT(0) OUT(1) OUT(2) OUT(3)
-#undef OUT
+    *s0 = t0, *s1 = t1, *s2 = t2, *s3 = t3;
 }
 
-/* How a format is multiplied by tiles. Sizes in bytes. */
+INLINE __m256 out_8(const struct weights_8 *w, const struct panel_8 *p, int r, __m256i s)
+{
+    __m256 d = _mm256_mul_ps(_mm256_set1_ps(w->d[r]), _mm256_loadu_ps(p->d));
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(s), d);
+}
+
+TILE(q4_k, weights_k, panel_k, sums_k(w, p, 8, 8, &s0, &s1, &s2, &s3), out_min_k)
+TILE(q5_k, weights_k, panel_k, sums_k(w, p, 4, 8, &s0, &s1, &s2, &s3), out_min_k)
+TILE(q6_k, weights_k, panel_k, sums_k(w, p, 2, 4, &s0, &s1, &s2, &s3), out_q6_k)
+TILE(q8_0, weights_8, panel_8, sums_8(w, p, &s0, &s1, &s2, &s3), out_8)
+
+/* How a format is multiplied by tiles. */
 struct tiled {
     int block; /* elements */
     int chunk; /* blocks per pass */
     size_t panel_size, weights_size;
     void (*pack)(const uint8_t *const x[TILE_X], int64_t b, void *panel);
     void (*unpack)(const uint8_t *const w[TILE_ROW], int64_t b, void *weights);
-    void (*tile)(const void *weights, const void *panel, __m256 y[TILE_ROW]);
+    void (*tile)(const void *weights, const void *panel, int n, __m256 y[TILE_ROW]);
+};
+
+/* A product of lmw_mul_fn. */
+struct product {
+    int n_row, n_x;
+    const uint8_t *w, *x;
+    size_t w_stride, x_stride;
+    float *y;
+    size_t ldy;
+};
+
+/* The part at work: rows i0 .. i1 by j0 .. j1, nb blocks from b0 on. */
+struct part {
+    int i0, i1, j0, j1, nb;
+    int64_t b0;
 };
 
 /* 4 x 4 in each half: vectors of 4 rows of w to and from vectors of 8 rows of x. */
@@ -555,74 +600,94 @@ INLINE void transpose_ps(__m256 v[4])
     v[3] = _mm256_shuffle_ps(ab1, cd1, 0xee);
 }
 
-/* y[j * ldy + r] for r < n_row, j < n_x, from and to a lane per j. */
-AVX2 static void load_y(const float *y, size_t ldy, int n_row, int n_x, __m256 v[TILE_ROW])
+/* A whole tile of y, from and to a lane per activation row. */
+INLINE void load_tile(const float *y, size_t ldy, __m256 v[TILE_ROW])
 {
-    float t[TILE_X][TILE_ROW] = {0};
-    for (int j = 0; j < n_x; j++)
-        for (int r = 0; r < n_row; r++)
-            t[j][r] = y[j * ldy + r];
-    for (int i = 0; i < 4; i++)
-        v[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(t[i])),
-                                    _mm_loadu_ps(t[i + 4]), 1);
+    for (int j = 0; j < 4; j++)
+        v[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(y + j * ldy)),
+                                    _mm_loadu_ps(y + (j + 4) * ldy), 1);
     transpose_ps(v);
 }
 
-AVX2 static void store_y(float *y, size_t ldy, int n_row, int n_x, __m256 v[TILE_ROW])
+INLINE void store_tile(float *y, size_t ldy, __m256 v[TILE_ROW])
 {
-    float t[TILE_X][TILE_ROW];
     transpose_ps(v);
-    for (int i = 0; i < 4; i++) {
-        _mm_storeu_ps(t[i], _mm256_castps256_ps128(v[i]));
-        _mm_storeu_ps(t[i + 4], _mm256_extractf128_ps(v[i], 1));
+    for (int j = 0; j < 4; j++) {
+        _mm_storeu_ps(y + j * ldy, _mm256_castps256_ps128(v[j]));
+        _mm_storeu_ps(y + (j + 4) * ldy, _mm256_extractf128_ps(v[j], 1));
     }
-    for (int j = 0; j < n_x; j++)
-        for (int r = 0; r < n_row; r++)
-            y[j * ldy + r] = t[j][r];
 }
 
-/* Rows of x and w past the end are the last one again, and are not stored. */
-AVX2 static void mul_tiles(const struct tiled *f, int64_t n, int n_row, int n_x, const uint8_t *w,
-                           size_t w_stride, const uint8_t *x, size_t x_stride, float *y,
-                           size_t ldy)
+static void copy_tile(float *to, size_t to_ld, const float *from, size_t from_ld, int n_row,
+                      int n_x)
 {
-    _Alignas(32) uint8_t panels[GROUP_X / TILE_X * CHUNK_K * sizeof(struct panel_k)];
-    _Alignas(32) uint8_t weights[CHUNK_K * sizeof(struct weights_k)];
+    for (int j = 0; j < n_x; j++)
+        for (int r = 0; r < n_row; r++)
+            to[j * to_ld + r] = from[j * from_ld + r];
+}
+
+/* Rows past the end are the last one again, and are not stored. */
+AVX2 static void pack_group(const struct tiled *f, const struct product *p, const struct part *c,
+                            uint8_t *panels)
+{
+    for (int j = c->j0; j < c->j1; j += TILE_X) {
+        const uint8_t *rows[TILE_X];
+        for (int l = 0; l < TILE_X; l++)
+            rows[l] = p->x + (size_t)(j + l < c->j1 ? j + l : c->j1 - 1) * p->x_stride;
+        for (int b = 0; b < c->nb; b++, panels += f->panel_size)
+            f->pack(rows, c->b0 + b, panels);
+    }
+}
+
+AVX2 static void mul_group(const struct tiled *f, const struct product *p, const struct part *c,
+                           const uint8_t *panels, uint8_t *weights)
+{
+    for (int i = c->i0; i < c->i1; i += TILE_ROW) {
+        const uint8_t *rows[TILE_ROW], *panel = panels;
+        for (int r = 0; r < TILE_ROW; r++)
+            rows[r] = p->w + (size_t)(i + r < c->i1 ? i + r : c->i1 - 1) * p->w_stride;
+        for (int b = 0; b < c->nb; b++)
+            f->unpack(rows, c->b0 + b, weights + (size_t)b * f->weights_size);
+        for (int j = c->j0; j < c->j1; j += TILE_X, panel += (size_t)c->nb * f->panel_size) {
+            int n_row = c->i1 - i < TILE_ROW ? c->i1 - i : TILE_ROW;
+            int n_x = c->j1 - j < TILE_X ? c->j1 - j : TILE_X;
+            float *y = p->y + j * p->ldy + i, edge[TILE_X * TILE_ROW];
+            bool whole = n_row == TILE_ROW && n_x == TILE_X;
+            float *at = whole ? y : edge;
+            size_t ld = whole ? p->ldy : TILE_ROW;
+            __m256 sum[TILE_ROW];
+            if (c->b0 == 0) {
+                for (int r = 0; r < TILE_ROW; r++)
+                    sum[r] = _mm256_setzero_ps();
+            } else {
+                if (!whole)
+                    copy_tile(edge, TILE_ROW, y, p->ldy, n_row, n_x);
+                load_tile(at, ld, sum);
+            }
+            f->tile(weights, panel, c->nb, sum);
+            store_tile(at, ld, sum);
+            if (!whole)
+                copy_tile(y, p->ldy, edge, TILE_ROW, n_row, n_x);
+        }
+    }
+}
+
+AVX2 static void mul_tiles(const struct tiled *f, int64_t n, const struct product *p)
+{
+    _Alignas(32) uint8_t panels[GROUP_X / TILE_X * CHUNK_8 * sizeof(struct panel_8)];
+    _Alignas(32) uint8_t weights[CHUNK_8 * sizeof(struct weights_8)];
+    _Static_assert(CHUNK_K * sizeof(struct panel_k) <= CHUNK_8 * sizeof(struct panel_8), "");
+    _Static_assert(CHUNK_K * sizeof(struct weights_k) <= CHUNK_8 * sizeof(struct weights_8), "");
     int64_t n_block = n / f->block;
-    for (int i0 = 0; i0 < n_row; i0 += GROUP_ROW) {
-        int i1 = i0 + GROUP_ROW < n_row ? i0 + GROUP_ROW : n_row;
-        for (int64_t b0 = 0; b0 < n_block; b0 += f->chunk) {
-            int nb = (int)(n_block - b0 < f->chunk ? n_block - b0 : f->chunk);
-            for (int j0 = 0; j0 < n_x; j0 += GROUP_X) {
-                int j1 = j0 + GROUP_X < n_x ? j0 + GROUP_X : n_x;
-                uint8_t *panel = panels;
-                for (int j = j0; j < j1; j += TILE_X) {
-                    const uint8_t *rows[TILE_X];
-                    for (int l = 0; l < TILE_X; l++)
-                        rows[l] = x + (size_t)(j + l < n_x ? j + l : n_x - 1) * x_stride;
-                    for (int b = 0; b < nb; b++, panel += f->panel_size)
-                        f->pack(rows, b0 + b, panel);
-                }
-                for (int i = i0; i < i1; i += TILE_ROW) {
-                    const uint8_t *rows[TILE_ROW];
-                    for (int r = 0; r < TILE_ROW; r++)
-                        rows[r] = w + (size_t)(i + r < i1 ? i + r : i1 - 1) * w_stride;
-                    for (int b = 0; b < nb; b++)
-                        f->unpack(rows, b0 + b, weights + (size_t)b * f->weights_size);
-                    panel = panels;
-                    for (int j = j0; j < j1; j += TILE_X) {
-                        int nr = i1 - i < TILE_ROW ? i1 - i : TILE_ROW;
-                        int nx = j1 - j < TILE_X ? j1 - j : TILE_X;
-                        __m256 acc[TILE_ROW];
-                        for (int r = 0; r < TILE_ROW; r++)
-                            acc[r] = _mm256_setzero_ps();
-                        if (b0 > 0)
-                            load_y(y + j * ldy + i, ldy, nr, nx, acc);
-                        for (int b = 0; b < nb; b++, panel += f->panel_size)
-                            f->tile(weights + (size_t)b * f->weights_size, panel, acc);
-                        store_y(y + j * ldy + i, ldy, nr, nx, acc);
-                    }
-                }
+    struct part c;
+    for (c.i0 = 0; c.i0 < p->n_row; c.i0 = c.i1) {
+        c.i1 = p->n_row - c.i0 < GROUP_ROW ? p->n_row : c.i0 + GROUP_ROW;
+        for (c.b0 = 0; c.b0 < n_block; c.b0 += c.nb) {
+            c.nb = (int)(n_block - c.b0 < f->chunk ? n_block - c.b0 : f->chunk);
+            for (c.j0 = 0; c.j0 < p->n_x; c.j0 = c.j1) {
+                c.j1 = p->n_x - c.j0 < GROUP_X ? p->n_x : c.j0 + GROUP_X;
+                pack_group(f, p, &c, panels);
+                mul_group(f, p, &c, panels, weights);
             }
         }
     }
@@ -634,31 +699,23 @@ static int n_tiled(int64_t n, int n_x)
     return n == 0 ? 0 : n_x % TILE_X < FEW_X ? n_x - n_x % TILE_X : n_x;
 }
 
-#define MUL(format, few_fn, ...)                                                                 \
+#define MUL(format, lanes, ...)                                                                  \
     AVX2 static void mul_##format(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, \
                                   const void *x, size_t x_stride, float *y, size_t ldy)          \
     {                                                                                            \
-        static const struct tiled f = {__VA_ARGS__};                                             \
+        static const struct tiled f = {__VA_ARGS__, unpack_##format, tile_##format};             \
         int j = n_tiled(n, n_x);                                                                 \
-        mul_tiles(&f, n, n_row, j, w, w_stride, x, x_stride, y, ldy);                            \
-        few_fn(n, n_row, n_x - j, w, w_stride, (const uint8_t *)x + j * x_stride, x_stride,      \
-               y + j * ldy, ldy);                                                                \
+        const struct product p = {n_row, j, w, x, w_stride, x_stride, y, ldy};                   \
+        mul_tiles(&f, n, &p);                                                                    \
+        few(dot_##format, lanes, n, n_row, n_x - j, w, w_stride,                                 \
+            (const uint8_t *)x + j * x_stride, x_stride, y + j * ldy, ldy);                      \
     }
-#define MUL_K(format)                                                                            \
-    AVX2 static void few_##format(int64_t n, int n_row, int n_x, const uint8_t *w,               \
-                                  size_t w_stride, const uint8_t *x, size_t x_stride, float *y,  \
-                                  size_t ldy)                                                    \
-    {                                                                                            \
-        few_k(dot_##format, n, n_row, n_x, w, w_stride, x, x_stride, y, ldy);                    \
-    }                                                                                            \
-    MUL(format, few_##format, LMW_QK, CHUNK_K, sizeof(struct panel_k), sizeof(struct weights_k), \
-        pack_k, unpack_##format, tile_##format)
 
-MUL_K(q4_k)
-MUL_K(q5_k)
-MUL_K(q6_k)
-MUL(q8_0, few_q8_0, 32, CHUNK_8, sizeof(struct panel_8), sizeof(struct weights_8), pack_8,
-    unpack_q8_0, tile_q8_0)
+#define K_TILES LMW_QK, CHUNK_K, sizeof(struct panel_k), sizeof(struct weights_k), pack_k
+MUL(q4_k, 4, K_TILES)
+MUL(q5_k, 4, K_TILES)
+MUL(q6_k, 4, K_TILES)
+MUL(q8_0, 8, 32, CHUNK_8, sizeof(struct panel_8), sizeof(struct weights_8), pack_8)
 
 /* --- F32, F16, BF16 ------------------------------------------------------------------------- */
 
@@ -694,7 +751,7 @@ INLINE __m256 load_head(load_fn *load8, size_t elem, const uint8_t *p, int64_t n
 }
 
 /* The sums of four vectors, each ((0+1)+(2+3))+((4+5)+(6+7)). */
-INLINE __m128 sum_each4(__m256 a, __m256 b, __m256 c, __m256 d)
+INLINE __m128 sum_each4_ps(__m256 a, __m256 b, __m256 c, __m256 d)
 {
     __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
@@ -749,11 +806,11 @@ INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const ui
         ROW(3, load_head(load8, elem, w3 + (size_t)k * elem, n - k))
     }
 #undef ROW
-    put4(y, n_row, first, sum_each4(a00, a10, a20, a30));
+    put4(y, n_row, first, sum_each4_ps(a00, a10, a20, a30));
     if (n_x > 1)
-        put4(y + ldy, n_row, first, sum_each4(a01, a11, a21, a31));
+        put4(y + ldy, n_row, first, sum_each4_ps(a01, a11, a21, a31));
     if (n_x > 2)
-        put4(y + 2 * ldy, n_row, first, sum_each4(a02, a12, a22, a32));
+        put4(y + 2 * ldy, n_row, first, sum_each4_ps(a02, a12, a22, a32));
 }
 
 /* A chunk of 4 weight rows by any number of activation rows. */
