@@ -32,16 +32,14 @@ int lmw_workload_open_bytes(struct lmw_workload **out, lmw_str bytes, const char
 void lmw_workload_close(struct lmw_workload *w); /* NULL is fine */
 
 /* The next query: 1 and *r filled (strings in the arena), 0 at the end, or a negative code with a
- * message that names the file, the line and what to do. After an error every call fails the same.
- * */
+ * message that names the file, the line and what to do. After an error every call fails alike. */
 int lmw_workload_next(struct lmw_workload *w, struct lmw_record *r, struct lmw_arena *arena,
                       struct lmw_err *err);
 /* Back to the first query. */
 void lmw_workload_rewind(struct lmw_workload *w);
 /* The line (from 1) of the query read last; 0 before the first. */
 int64_t lmw_workload_line(const struct lmw_workload *w);
-/* FNV-1a (64 bits) of all bytes of the file: goes into the run, so that a changed workload shows.
- * */
+/* FNV-1a (64 bits) of the file's bytes: goes into the run, so that a changed workload shows. */
 uint64_t lmw_workload_hash(const struct lmw_workload *w);
 
 /* ---- writing ---- */
