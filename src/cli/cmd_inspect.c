@@ -1,8 +1,9 @@
-/* lmwatt inspect: what is in a GGUF file. The summary first, then every key, then every tensor; the
- * same as one JSON object for machines.
+/* lmwatt inspect: what is in a GGUF file. The summary first, then every key, then every tensor;
+ * the same as one JSON object for machines.
  *
- * A file is shown whether or not this build could run it; only its tensors must be in formats it knows.
- * Text from the file is printed with control characters escaped: a terminal must not obey a model. */
+ * A file is shown whether or not this build could run it; only its tensors must be in formats it
+ * knows. Text from the file is printed with control characters escaped: a terminal must not obey
+ * a model. */
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/model_opts.h"
@@ -265,7 +266,7 @@ static json_t *json_element(const struct lmw_kv *kv, uint64_t i, const uint8_t *
     return json_integer(lmw_kv_int_at(kv, i));
 }
 
-/* A scalar is itself; an array is its type, its length and, unless it is a vocabulary, its elements. */
+/* A scalar is itself; an array is its type, length and elements (the first few of many). */
 static json_t *json_value(const struct lmw_kv *kv)
 {
     enum { FULL = 256 };
@@ -356,9 +357,9 @@ int cmd_inspect(int argc, char **argv)
     };
     const struct command_help help = {
         "lmwatt inspect FILE [OPTIONS]",
-        "Shows what is in a GGUF file: architecture, hyperparameters, tokenizer, every key, every tensor\n"
-        "with its format and shape, sizes and bits per weight.",
-        "lmwatt inspect models/shop-f16.gguf"};
+        "Shows what is in a GGUF file: architecture, hyperparameters, tokenizer, every key,\n"
+        "every tensor with its format and shape, sizes and bits per weight.",
+        "lmwatt inspect models/shop-intents-F16.gguf"};
     int rc = opts_parse(opts, &help, argc, argv, &pos);
     if (rc >= 0)
         return rc;

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/gguf.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* A file's size and what it is made of. */
@@ -40,8 +41,8 @@ static double bits_per_weight(const struct tally *y)
 
 static int show_progress(void *arg, int64_t i, int64_t n, lmw_str name)
 {
-    cli_progress("%s: tensor %lld of %lld, %.*s", (const char *)arg, (long long)(i + 1),
-                 (long long)n, LMW_FMT(name));
+    cli_progress("%s: tensor %" PRId64 " of %" PRId64 ", %.*s", (const char *)arg, i + 1, n,
+                 LMW_FMT(name));
     return 0;
 }
 
@@ -90,10 +91,10 @@ int cmd_quantize(int argc, char **argv)
     };
     const struct command_help help = {
         "lmwatt quantize IN OUT TYPE [OPTIONS]",
-        "Writes the model IN in another tensor format. TYPE is one of F32 F16 BF16 Q8_0 Q6_K Q5_K Q4_K\n"
-        "(that format throughout) or Q5_K_M Q4_K_M (mixes: the weights that matter most get more bits).\n"
-        "Norms and other small tensors keep their format.",
-        "lmwatt quantize models/shop-f16.gguf shop-q4_k_m.gguf Q4_K_M"};
+        "Writes the model IN in another tensor format. TYPE is F32, F16, BF16, Q8_0, Q6_K, Q5_K or\n"
+        "Q4_K (that format throughout), or Q5_K_M or Q4_K_M (mixes: the weights that matter most\n"
+        "get more bits). Norms and other small tensors keep their format.",
+        "lmwatt quantize models/shop-intents-F16.gguf shop-intents-Q4_K_M.gguf Q4_K_M"};
     int rc = opts_parse(opts, &help, argc, argv, &pos);
     if (rc >= 0)
         return rc;
@@ -116,8 +117,7 @@ int cmd_quantize(int argc, char **argv)
     print_line(pos.v[0], &before);
     print_line(pos.v[1], &after);
     if (odd)
-        printf(
-            "%lld tensors are Q8_0 or F16: their rows are no multiple of 256, which K-quants need\n",
-            (long long)odd);
+        printf("%" PRId64 " tensors are Q8_0 or F16: K-quants need rows of a multiple of 256\n",
+               odd);
     return 0;
 }

@@ -26,10 +26,15 @@
 #define NAME_MAX_LEN      65535 /* of a key */
 #define TENSOR_NAME_MAX   64
 
-/* On disk: the least a key/value takes (key length, one byte of key, type, one byte of value) and a
- * tensor's entry (name length, one byte, dimension count, one dimension, type, offset). */
+/* On disk: the least a key/value takes (key length, one byte of key, type, one byte of value) and
+ * a tensor's entry (name length, one byte, dimension count, one dimension, type, offset). */
 #define KV_MIN     (8 + 1 + 4 + 1)
 #define TENSOR_MIN (8 + 1 + 4 + 8 + 4 + 8)
+
+/* An entry of a name index: the `key` or `name` that an item of the tables begins with. */
+struct name {
+    const lmw_str *s;
+};
 
 struct lmw_gguf {
     struct lmw_map map; /* zeroed when the bytes are the caller's */
@@ -38,25 +43,24 @@ struct lmw_gguf {
     struct lmw_kv *kv;
     struct lmw_tensor *tensor;
     int64_t n_kv, n_tensor;
-    /* Pointers to the `key` and `name` members (the first ones) of the tables above, sorted. */
-    const lmw_str **kv_by_name, **tensor_by_name;
+    struct name *kv_by_name, *tensor_by_name; /* sorted */
 };
 
 /* ---- formats ---- */
 
 static const struct format {
-    enum lmw_type type;
     const char *name;
-    int block;
-    size_t bytes;
+    size_t bytes; /* of a block */
+    enum lmw_type type;
+    int block; /* elements */
 } formats[] = {
-    {LMW_F32, "F32", 1, 4},
-    {LMW_F16, "F16", 1, 2},
-    {LMW_Q8_0, "Q8_0", 32, sizeof(struct lmw_block_q8_0)},
-    {LMW_Q4_K, "Q4_K", LMW_QK, sizeof(struct lmw_block_q4_k)},
-    {LMW_Q5_K, "Q5_K", LMW_QK, sizeof(struct lmw_block_q5_k)},
-    {LMW_Q6_K, "Q6_K", LMW_QK, sizeof(struct lmw_block_q6_k)},
-    {LMW_BF16, "BF16", 1, 2},
+    {"F32", 4, LMW_F32, 1},
+    {"F16", 2, LMW_F16, 1},
+    {"BF16", 2, LMW_BF16, 1},
+    {"Q8_0", sizeof(struct lmw_block_q8_0), LMW_Q8_0, 32},
+    {"Q4_K", sizeof(struct lmw_block_q4_k), LMW_Q4_K, LMW_QK},
+    {"Q5_K", sizeof(struct lmw_block_q5_k), LMW_Q5_K, LMW_QK},
+    {"Q6_K", sizeof(struct lmw_block_q6_k), LMW_Q6_K, LMW_QK},
 };
 
 static const struct format *format_of(uint32_t type)
@@ -264,7 +268,7 @@ static int take_kv(struct cursor *c, struct lmw_kv *kv)
     int rc = take_name(c, &kv->key, NAME_MAX_LEN, "a key");
     if (rc < 0)
         return rc;
-    if ((rc = take_value(c, kv)) < 0)
+    if (take_value(c, kv) < 0)
         return lmw_wrap(c->err, "key '%.*s'", (int)(kv->key.len < 100 ? kv->key.len : 100),
                         kv->key.ptr);
     return 0;
@@ -330,7 +334,7 @@ static int take_tensor(struct cursor *c, struct lmw_tensor *t, uint64_t *offset)
     int rc = take_name(c, &t->name, TENSOR_NAME_MAX, "a tensor's name");
     if (rc < 0)
         return rc;
-    if ((rc = take_tensor_body(c, t, offset)) < 0)
+    if (take_tensor_body(c, t, offset) < 0)
         return lmw_wrap(c->err, "tensor '%.*s'", LMW_FMT(t->name));
     return 0;
 }
@@ -353,26 +357,34 @@ static int place_tensor(struct cursor *c, struct lmw_tensor *t, uint64_t offset,
     return 0;
 }
 
+struct placed {
+    const struct lmw_tensor *t;
+};
+
 static int by_data(const void *a, const void *b)
 {
-    const struct lmw_tensor *x = *(const struct lmw_tensor *const *)a;
-    const struct lmw_tensor *y = *(const struct lmw_tensor *const *)b;
-    return x->data < y->data ? -1 : x->data > y->data;
+    const struct placed *x = a, *y = b;
+    return x->t->data < y->t->data ? -1 : x->t->data > y->t->data;
 }
 
-/* Two tensors over the same bytes are a lie about one of them. Uses the name index as scratch. */
-static int check_overlap(struct lmw_gguf *g, struct lmw_err *err)
+/* Two tensors over the same bytes are a lie about one of them. */
+static int check_overlap(const struct lmw_gguf *g, struct lmw_err *err)
 {
-    const struct lmw_tensor **order = (const struct lmw_tensor **)g->tensor_by_name;
+    int rc = 0;
+    struct placed *order = calloc((size_t)g->n_tensor + 1, sizeof(struct placed));
+    if (!order)
+        return lmw_fail(err, LMW_ENOMEM, "out of memory for %" PRId64 " tensors", g->n_tensor);
     for (int64_t i = 0; i < g->n_tensor; i++)
-        order[i] = &g->tensor[i];
-    qsort(order, (size_t)g->n_tensor, sizeof(*order), by_data);
-    for (int64_t i = 1; i < g->n_tensor; i++)
-        if ((const uint8_t *)order[i - 1]->data + order[i - 1]->size >
-            (const uint8_t *)order[i]->data)
-            return lmw_fail(err, LMW_EFORMAT, "tensors '%.*s' and '%.*s' overlap",
-                            LMW_FMT(order[i - 1]->name), LMW_FMT(order[i]->name));
-    return 0;
+        order[i].t = &g->tensor[i];
+    qsort(order, (size_t)g->n_tensor, sizeof(struct placed), by_data);
+    for (int64_t i = 1; i < g->n_tensor && rc == 0; i++) {
+        const struct lmw_tensor *x = order[i - 1].t, *y = order[i].t;
+        if ((const uint8_t *)x->data + x->size > (const uint8_t *)y->data)
+            rc = lmw_fail(err, LMW_EFORMAT, "tensors '%.*s' and '%.*s' overlap", LMW_FMT(x->name),
+                          LMW_FMT(y->name));
+    }
+    free(order);
+    return rc;
 }
 
 /* ---- lookups ---- */
@@ -388,29 +400,31 @@ static int str_order(const lmw_str *x, const lmw_str *y)
 
 static int by_name(const void *a, const void *b)
 {
-    return str_order(*(const lmw_str *const *)a, *(const lmw_str *const *)b);
+    const struct name *x = a, *y = b;
+    return str_order(x->s, y->s);
 }
 
 /* Sorts pointers to the n names that lie `stride` bytes apart, and refuses duplicates. */
-static int index_names(const lmw_str **index, const void *first, int64_t n, size_t stride,
+static int index_names(struct name *index, const void *first, int64_t n, size_t stride,
                        const char *what, struct lmw_err *err)
 {
     for (int64_t i = 0; i < n; i++)
-        index[i] = (const lmw_str *)((const char *)first + (size_t)i * stride);
-    qsort(index, (size_t)n, sizeof(*index), by_name);
+        index[i].s = (const lmw_str *)((const char *)first + (size_t)i * stride);
+    qsort(index, (size_t)n, sizeof(struct name), by_name);
     for (int64_t i = 1; i < n; i++)
-        if (lmw_str_eq(*index[i - 1], *index[i]))
+        if (lmw_str_eq(*index[i - 1].s, *index[i].s))
             return lmw_fail(err, LMW_EFORMAT, "%s '%.*s' occurs twice", what,
-                            (int)(index[i]->len < 100 ? index[i]->len : 100), index[i]->ptr);
+                            (int)(index[i].s->len < 100 ? index[i].s->len : 100), index[i].s->ptr);
     return 0;
 }
 
-static const lmw_str *find_name(const lmw_str **index, int64_t n, const char *name)
+static const lmw_str *find_name(const struct name *index, int64_t n, const char *name)
 {
     lmw_str key = lmw_str_from(name);
-    const lmw_str *p = &key;
-    const lmw_str **hit = n ? bsearch(&p, index, (size_t)n, sizeof(*index), by_name) : NULL;
-    return hit ? *hit : NULL;
+    const struct name wanted = {&key};
+    const struct name *hit =
+        n ? bsearch(&wanted, index, (size_t)n, sizeof(struct name), by_name) : NULL;
+    return hit ? hit->s : NULL;
 }
 
 const struct lmw_kv *lmw_gguf_find(const struct lmw_gguf *g, const char *key)
@@ -499,14 +513,14 @@ static int parse_tensors(struct lmw_gguf *g, struct cursor *c)
 static int parse_all(struct lmw_gguf *g, struct lmw_err *err)
 {
     struct cursor c = {g->bytes, g->len, 0, err};
-    uint64_t n_tensor, n_kv;
+    uint64_t n_tensor = 0, n_kv = 0;
     int rc = parse_header(&c, &n_tensor, &n_kv);
     if (rc < 0)
         return rc;
     g->kv = calloc(n_kv + 1, sizeof(*g->kv));
-    g->kv_by_name = calloc(n_kv + 1, sizeof(*g->kv_by_name));
+    g->kv_by_name = calloc(n_kv + 1, sizeof(struct name));
     g->tensor = calloc(n_tensor + 1, sizeof(*g->tensor));
-    g->tensor_by_name = calloc(n_tensor + 1, sizeof(*g->tensor_by_name));
+    g->tensor_by_name = calloc(n_tensor + 1, sizeof(struct name));
     if (!g->kv || !g->kv_by_name || !g->tensor || !g->tensor_by_name)
         return lmw_fail(err, LMW_ENOMEM, "out of memory for the tables of a GGUF file");
     g->n_kv = (int64_t)n_kv;
@@ -538,16 +552,20 @@ int lmw_gguf_parse(struct lmw_gguf **out, const void *bytes, size_t len, struct 
 
 int lmw_gguf_open(struct lmw_gguf **out, const char *path, struct lmw_err *err)
 {
+    struct lmw_gguf *g;
     struct lmw_map map;
     *out = NULL;
     int rc = lmw_map_open(&map, path, err);
     if (rc < 0)
         return rc;
-    if ((rc = lmw_gguf_parse(out, map.ptr, map.len, err)) < 0) {
+    rc = lmw_gguf_parse(&g, map.ptr, map.len, err);
+    if (!g) {
         lmw_map_close(&map);
-        return lmw_wrap(err, "reading %s", path);
+        lmw_wrap(err, "reading %s", path);
+        return rc;
     }
-    (*out)->map = map;
+    g->map = map;
+    *out = g;
     return 0;
 }
 
@@ -632,8 +650,8 @@ double lmw_kv_real_at(const struct lmw_kv *kv, uint64_t i)
     return (double)lmw_kv_int_at(kv, i);
 }
 
-static int wanted(const struct lmw_gguf *g, const char *key, const struct lmw_kv **out,
-                  struct lmw_err *err)
+static int find_or_fail(const struct lmw_gguf *g, const char *key, const struct lmw_kv **out,
+                        struct lmw_err *err)
 {
     *out = lmw_gguf_find(g, key);
     if (!*out)
@@ -654,7 +672,7 @@ static bool is_int(enum lmw_kv_type t)
 int lmw_gguf_int(const struct lmw_gguf *g, const char *key, int64_t *out, struct lmw_err *err)
 {
     const struct lmw_kv *kv;
-    int rc = wanted(g, key, &kv, err);
+    int rc = find_or_fail(g, key, &kv, err);
     if (rc < 0)
         return rc;
     if (!is_int(kv->type))
@@ -669,7 +687,7 @@ int lmw_gguf_int(const struct lmw_gguf *g, const char *key, int64_t *out, struct
 int lmw_gguf_real(const struct lmw_gguf *g, const char *key, double *out, struct lmw_err *err)
 {
     const struct lmw_kv *kv;
-    int rc = wanted(g, key, &kv, err);
+    int rc = find_or_fail(g, key, &kv, err);
     if (rc < 0)
         return rc;
     if (kv->type != LMW_KV_F32 && kv->type != LMW_KV_F64)
@@ -681,7 +699,7 @@ int lmw_gguf_real(const struct lmw_gguf *g, const char *key, double *out, struct
 int lmw_gguf_bool(const struct lmw_gguf *g, const char *key, bool *out, struct lmw_err *err)
 {
     const struct lmw_kv *kv;
-    int rc = wanted(g, key, &kv, err);
+    int rc = find_or_fail(g, key, &kv, err);
     if (rc < 0)
         return rc;
     if (kv->type != LMW_KV_BOOL)
@@ -693,7 +711,7 @@ int lmw_gguf_bool(const struct lmw_gguf *g, const char *key, bool *out, struct l
 int lmw_gguf_str(const struct lmw_gguf *g, const char *key, lmw_str *out, struct lmw_err *err)
 {
     const struct lmw_kv *kv;
-    int rc = wanted(g, key, &kv, err);
+    int rc = find_or_fail(g, key, &kv, err);
     if (rc < 0)
         return rc;
     if (kv->type != LMW_KV_STR)

@@ -30,8 +30,19 @@ enum lmw_type {
 
 /* Key/value types, with GGUF's ids. */
 enum lmw_kv_type {
-    LMW_KV_U8, LMW_KV_I8, LMW_KV_U16, LMW_KV_I16, LMW_KV_U32, LMW_KV_I32, LMW_KV_F32, LMW_KV_BOOL,
-    LMW_KV_STR, LMW_KV_ARR, LMW_KV_U64, LMW_KV_I64, LMW_KV_F64,
+    LMW_KV_U8,
+    LMW_KV_I8,
+    LMW_KV_U16,
+    LMW_KV_I16,
+    LMW_KV_U32,
+    LMW_KV_I32,
+    LMW_KV_F32,
+    LMW_KV_BOOL,
+    LMW_KV_STR,
+    LMW_KV_ARR,
+    LMW_KV_U64,
+    LMW_KV_I64,
+    LMW_KV_F64,
 };
 
 struct lmw_kv {
@@ -47,9 +58,9 @@ struct lmw_tensor {
     lmw_str name;
     enum lmw_type type;
     int n_dim;
-    int64_t ne[4];   /* ne[0] is the row width (contiguous); unused dimensions are 1 */
+    int64_t ne[4]; /* ne[0] is the row width (contiguous); unused dimensions are 1 */
     const void *data;
-    size_t size;     /* bytes */
+    size_t size; /* bytes */
 };
 
 struct lmw_gguf;
@@ -63,11 +74,12 @@ int64_t lmw_gguf_n_kv(const struct lmw_gguf *g);
 const struct lmw_kv *lmw_gguf_kv(const struct lmw_gguf *g, int64_t i);
 int64_t lmw_gguf_n_tensor(const struct lmw_gguf *g);
 const struct lmw_tensor *lmw_gguf_tensor(const struct lmw_gguf *g, int64_t i);
-const struct lmw_kv *lmw_gguf_find(const struct lmw_gguf *g, const char *key);            /* or NULL */
-const struct lmw_tensor *lmw_gguf_find_tensor(const struct lmw_gguf *g, const char *name); /* or NULL */
+/* NULL where there is none of that name. */
+const struct lmw_kv *lmw_gguf_find(const struct lmw_gguf *g, const char *key);
+const struct lmw_tensor *lmw_gguf_find_tensor(const struct lmw_gguf *g, const char *name);
 
-/* Typed values. A missing key is LMW_EFORMAT that names it; integers convert between widths when the
- * value fits, f32 and f64 convert. */
+/* Typed values. A missing key is LMW_EFORMAT that names it; integers convert between widths when
+ * the value fits, f32 and f64 convert. */
 int lmw_gguf_int(const struct lmw_gguf *g, const char *key, int64_t *out, struct lmw_err *err);
 int lmw_gguf_real(const struct lmw_gguf *g, const char *key, double *out, struct lmw_err *err);
 int lmw_gguf_bool(const struct lmw_gguf *g, const char *key, bool *out, struct lmw_err *err);
@@ -78,16 +90,17 @@ lmw_str lmw_kv_next_str(const uint8_t **cursor);
 int64_t lmw_kv_int_at(const struct lmw_kv *kv, uint64_t i);
 double lmw_kv_real_at(const struct lmw_kv *kv, uint64_t i);
 
-/* What a format is called and how big it is. NULL / 0 for ids not known to this build. */
-const char *lmw_type_name(enum lmw_type t);                    /* "Q4_K" */
-size_t lmw_type_row_size(enum lmw_type t, int64_t n);          /* bytes of n elements; 0 if n is no multiple of the block */
-int lmw_type_block(enum lmw_type t);                           /* elements per block */
+/* What a format is called ("Q4_K"), how many elements a block of it has, and how many bytes n
+ * elements take (0 where n is no multiple of the block). NULL / 0 for ids not known here. */
+const char *lmw_type_name(enum lmw_type t);
+int lmw_type_block(enum lmw_type t);
+size_t lmw_type_row_size(enum lmw_type t, int64_t n);
 
-/* What a value of general.file_type is called ("Q4_K_M"; llama.cpp's enum llama_ftype), or NULL. */
+/* The name of a general.file_type ("Q4_K_M"; llama.cpp's enum llama_ftype), or NULL. */
 const char *lmw_file_type_name(int64_t id);
 
 /* Writing: add key/values and declare tensors in any order, then write each tensor's data in
- * declaration order, then close. The file appears under its name only when all of it is on disk. */
+ * declaration order, then close. The file gets its name only when all of it is on disk. */
 struct lmw_gguf_writer;
 int lmw_gguf_writer_open(struct lmw_gguf_writer **out, const char *path, struct lmw_err *err);
 void lmw_gguf_put_u32(struct lmw_gguf_writer *w, const char *key, uint32_t v);

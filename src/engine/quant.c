@@ -1,17 +1,17 @@
 /* Tensor formats: what their bits mean (the specification), and how weights are put into them.
  *
  * Reading. The layouts and the order of the float operations are ggml's (ggml-common.h,
- * ggml-quants.c), so a dequantised weight is the same f32 there and here, bit for bit. Sources need
- * no alignment: blocks are copied out before use.
+ * ggml-quants.c), so a dequantised weight is the same f32 there and here, bit for bit. Sources
+ * need no alignment: blocks are copied out before use.
  *
- * Writing. Rounding to the nearest level is easy; choosing the levels is the work. Each sub-block's
- * scale (and minimum) is searched the way k-quants were published (llama.cpp pull request 1684 and
- * later): several spans are tried, each gives an assignment of levels, each assignment a weighted
- * least-squares scale and minimum, and the smallest weighted error wins. Then the scales themselves
- * are rounded to 6 or 8 bits, which spoils some of that; so here, unlike there, the rounded scales
- * are searched once more in their neighbourhood with the true error, and the super-block's scales
- * are refitted to the levels in use. Everything is plain f32 in a fixed order: the same bits from
- * every compiler.
+ * Writing. Rounding to the nearest level is easy; choosing the levels is the work. Each
+ * sub-block's scale (and minimum) is searched the way k-quants were published (llama.cpp pull
+ * request 1684 and later): several spans are tried, each gives an assignment of levels, each
+ * assignment a weighted least-squares scale and minimum, and the smallest weighted error wins.
+ * Then the scales themselves are rounded to 6 or 8 bits, which spoils some of that; so here,
+ * unlike there, the rounded scales are searched once more in their neighbourhood with the true
+ * error, and the super-block's scales are refitted to the levels in use. Everything is plain f32
+ * in a fixed order: the same bits from every compiler.
  *
  * Errors are weighted by (rms + |x|) of the sub-block: large weights matter more to a model.
  *
@@ -165,9 +165,9 @@ static void q5_k_block(const void *src, float *dst)
     }
 }
 
-/* Where element i of a Q6_K block keeps its bits. A half of 128 elements owns 64 bytes of ql and 32
- * of qh; within it, quarter k (32 elements) takes ql bytes 0-31 (k even) or 32-63 (k odd), the low
- * nibbles for k < 2, the high ones else, and bits 2k, 2k+1 of each qh byte. */
+/* Where element i of a Q6_K block keeps its bits. A half of 128 elements owns 64 bytes of ql and
+ * 32 of qh; within it, quarter k (32 elements) takes ql bytes 0-31 (k even) or 32-63 (k odd), the
+ * low nibbles for k < 2, the high ones else, and bits 2k, 2k+1 of each qh byte. */
 struct q6_place {
     int ql, ql_shift, qh, qh_shift;
 };
@@ -185,7 +185,8 @@ static void q6_k_block(const void *src, float *dst)
     for (int i = 0; i < LMW_QK; i++) {
         struct q6_place p = q6_place(i);
         int q = (b.ql[p.ql] >> p.ql_shift & 15) | (b.qh[p.qh] >> p.qh_shift & 3) << 4;
-        dst[i] = d * (float)b.scales[i / 16] * (float)(q - 32);
+        int j = i / 16;
+        dst[i] = d * (float)b.scales[j] * (float)(q - 32);
     }
 }
 
@@ -210,8 +211,8 @@ static inline float inverse(float d)
     return d != 0 ? 1 / d : 0;
 }
 
-/* A scale as it will be read back. Among f16's subnormals, where rounding down could cost a quarter and
- * clip every large weight, it is rounded away from 0; so only 0 becomes 0. */
+/* A scale as it will be read back. Among f16's subnormals, where rounding down could cost a
+ * quarter and clip every large weight, it is rounded away from 0; so only 0 becomes 0. */
 static float as_f16(float f, uint16_t *bits)
 {
     f = f > F16_MAX ? F16_MAX : f < -F16_MAX ? -F16_MAX : f;
@@ -357,15 +358,16 @@ static void affine_levels(struct affine_super *s)
     }
 }
 
-/* With levels and integer scales held, the best d and dmin are a 2x2 least-squares problem in
- * a = sc * q and b = -mn. Kept only if the error after rounding to f16 and a new assignment of levels
+/* With levels and integer scales held, the best d and dmin are a 2x2 least-squares problem in a =
+ * sc * q and b = -mn. Kept only if the error after rounding to f16 and a new assignment of levels
  * is smaller. */
 static void affine_refit(struct affine_super *s)
 {
     double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
     affine_levels(s);
     for (int i = 0; i < LMW_QK; i++) {
-        double w = s->w[i], a = s->sc[i / 32] * s->q[i], b = -s->mn[i / 32], x = s->x[i];
+        int sc_q = s->sc[i / 32] * s->q[i], mn = s->mn[i / 32];
+        double w = s->w[i], a = sc_q, b = -mn, x = s->x[i];
         aa += w * a * a;
         ab += w * a * b;
         bb += w * b * b;
@@ -496,7 +498,7 @@ static float symmetric_error(const struct symmetric_super *s, int j, int sc)
 
 static void symmetric_settle(struct symmetric_super *s, int j)
 {
-    int sc0 = s->sc[j];
+    const int sc0 = (int)s->sc[j];
     s->err[j] = symmetric_error(s, j, sc0);
     for (int sc = sc0 - 1; sc <= sc0 + 1; sc += 2) {
         if (sc < -128 || sc > 127)
@@ -524,7 +526,8 @@ static void symmetric_refit(struct symmetric_super *s)
     double aa = 0, ax = 0;
     symmetric_levels(s);
     for (int i = 0; i < LMW_QK; i++) {
-        double a = s->sc[i / 16] * s->q[i];
+        int sc_q = s->sc[i / 16] * s->q[i];
+        double a = sc_q;
         aa += (double)s->w[i] * a * a;
         ax += (double)s->w[i] * a * (double)s->x[i];
     }
@@ -639,8 +642,8 @@ void lmw_from_f32(enum lmw_type t, const float *src, void *dst, int64_t n)
     int block = lmw_type_block(t);
     size_t size = lmw_type_row_size(t, block);
     uint8_t *p = dst;
+    float x[LMW_QK] = {0};
     for (int64_t i = 0; make && i < n; i += block, p += size) {
-        float x[LMW_QK];
         for (int k = 0; k < block; k++)
             x[k] = clean(src[i + k]);
         make(x, p);

@@ -1,22 +1,22 @@
 /* Quantising a file: which tensor gets which format, then every row through lmw_from_f32().
  *
- * The choice follows llama.cpp's (llama-quant.cpp), so that "Q4_K_M" means the same there and here:
+ * The choice follows llama.cpp's (llama-quant.cpp), so that "Q4_K_M" means the same:
  *   - only weights of two dimensions and more change; norms, routers, convolutions and other small
  *     ones keep their format;
  *   - a plain format ("Q6_K") is used throughout;
- *   - a mix ("Q4_K_M") gives the output matrix (or the token embedding, when it serves as both) Q6_K,
- *     and so half of the layers' attn_v and ffn_down: the first and the last eighth, and every third
- *     in between;
- *   - rows that K-quants cannot hold (no multiple of 256) fall back to Q8_0, or to F16 where 32 does
- *     not divide them either. (llama.cpp takes Q5_0 and Q5_1 for Q4_K and Q5_K; this build has
- *     neither, so such a tensor becomes larger here, never worse.)
+ *   - a mix ("Q4_K_M") gives Q6_K to the output matrix (or to the token embedding, when it serves
+ *     as both) and to half of the layers' attn_v and ffn_down: the first and the last eighth, and
+ *     every third in between;
+ *   - rows that K-quants cannot hold (no multiple of 256) fall back to Q8_0, or to F16 where 32
+ *     does not divide them either. (llama.cpp takes Q5_0 and Q5_1 for Q4_K and Q5_K; this build
+ *     has neither, so such a tensor becomes larger here, never worse.)
  *
  * Rows are independent and each belongs to one thread, so the bytes do not depend on the number of
  * threads. One tensor at a time is in memory.
  *
- * Refused: an output that is the input, split files, quantising what already is quantised to another
- * format (the errors would add up unseen), values the format cannot hold (NaN, infinity, beyond F16's
- * range for F16). */
+ * Refused: an output that is the input, split files, quantising what already is quantised to
+ * another format (the errors would add up unseen), values the format cannot hold (NaN, infinity,
+ * beyond F16's range for F16). */
 #include "engine/engine.h"
 
 #include <inttypes.h>
@@ -31,7 +31,7 @@
 #include "engine/gguf.h"
 #include "engine/quant.h"
 
-/* file_type: enum llama_ftype in llama.h; 14 and 16 are the _S mixes, the nearest thing to pure. */
+/* file_type: llama.h's enum llama_ftype; 14 and 16 are the _S mixes, the nearest to pure. */
 struct target {
     const char *name;
     enum lmw_type type;
@@ -249,15 +249,20 @@ static int read_shape(const struct lmw_gguf *g, struct shape *m, struct lmw_err 
     return 0;
 }
 
+/* A tensor in the order that llama.cpp counts them: by layer, then by name. */
+struct ranked {
+    const struct lmw_tensor *t;
+    int64_t index, layer;
+};
+
 static int by_layer(const void *a, const void *b)
 {
-    lmw_str x = (*(const struct lmw_tensor *const *)a)->name;
-    lmw_str y = (*(const struct lmw_tensor *const *)b)->name;
-    int64_t i = layer_of(x), k = layer_of(y);
-    if (i != k)
-        return i < k ? -1 : 1;
-    int d = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
-    return d ? d : (x.len > y.len) - (x.len < y.len);
+    const struct ranked *x = a, *y = b;
+    if (x->layer != y->layer)
+        return x->layer < y->layer ? -1 : 1;
+    lmw_str n = x->t->name, m = y->t->name;
+    int d = memcmp(n.ptr, m.ptr, n.len < m.len ? n.len : m.len);
+    return d ? d : (n.len > m.len) - (n.len < m.len);
 }
 
 static int plan_mix(struct plan *p, struct lmw_err *err)
@@ -268,16 +273,17 @@ static int plan_mix(struct plan *p, struct lmw_err *err)
     int rc = read_shape(p->in, &m, err);
     if (rc < 0)
         return rc;
-    const struct lmw_tensor **order = calloc((size_t)n + 1, sizeof(*order));
+    struct ranked *order = calloc((size_t)n + 1, sizeof(*order));
     if (!order)
         return lmw_fail(err, LMW_ENOMEM, "out of memory");
-    for (int64_t i = 0; i < n; i++)
-        order[i] = lmw_gguf_tensor(p->in, i);
+    for (int64_t i = 0; i < n; i++) {
+        const struct lmw_tensor *t = lmw_gguf_tensor(p->in, i);
+        order[i] = (struct ranked){t, i, layer_of(t->name)};
+    }
     qsort(order, (size_t)n, sizeof(*order), by_layer);
-    const struct lmw_tensor *first = n ? lmw_gguf_tensor(p->in, 0) : NULL;
     for (int64_t i = 0; i < n; i++)
-        if (is_quantised_at_all(order[i]))
-            p->type[order[i] - first] = mix_type(&m, &c, order[i], p->target->type);
+        if (is_quantised_at_all(order[i].t))
+            p->type[order[i].index] = mix_type(&m, &c, order[i].t, p->target->type);
     free(order);
     return 0;
 }

@@ -1,6 +1,7 @@
-/* Fuzzes the GGUF reader. What parses is then walked as the rest of lmwatt would: every key by every
- * getter, every string, every tensor's first and last block turned to floats and back into each block
- * format. Whatever the bytes say, nothing may be read outside them. Corpus: corpus_gguf.py. */
+/* Fuzzes the GGUF reader. What parses is then walked as the rest of lmwatt would: every key by
+ * every getter, every string, every tensor's first and last block turned to floats and back into
+ * each block format. Whatever the bytes say, nothing may be read outside them. Corpus:
+ * corpus_gguf.py. */
 #include "engine/gguf.h"
 #include "engine/quant.h"
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- a hand-made file, byte by byte, so that the reader is not checked against the writer ---- */
+/* ---- hand-made files, byte by byte: the reader is not checked against the writer ---- */
 
 struct file {
     uint8_t bytes[8192];

@@ -249,8 +249,8 @@ static double relative_rmse(enum lmw_type t)
     return sqrt(error / sum);
 }
 
-/* rmse / rms of 1024 x 256 weights, n ~ N(0,1) (or n|n|) from lmw_rng seed 1, through llama-quantize
- * --pure of llama.cpp 0.7.0 (ggml 0.27.0), plain C, dequantised. Ours was measured at
+/* rmse / rms of 1024 x 256 weights, n ~ N(0,1) (or n|n|) from lmw_rng seed 1, through
+ * llama-quantize --pure of llama.cpp 0.7.0 (ggml 0.27.0), dequantised. Ours was measured at
  *             N(0,1)    n|n|
  *     Q8_0  0.005350  0.007707
  *     Q6_K  0.017320  0.023266
