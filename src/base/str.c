@@ -89,6 +89,35 @@ void lmw_buf_printf(struct lmw_buf *b, const char *fmt, ...)
     va_end(again);
 }
 
+/* Bytes of the well-formed character at the start of s (Unicode 15, table 3-7), 0 if there is none. */
+static size_t utf8_len(lmw_str s)
+{
+    const uint8_t *p = (const uint8_t *)s.ptr;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (p[0] == 0 || (p[0] >= 0x80 && p[0] < 0xc2) || p[0] > 0xf4 || n > s.len)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        uint8_t from = 0x80, to = 0xbf;
+        if (i == 1 && (p[0] == 0xe0 || p[0] == 0xf0)) /* overlong forms */
+            from = p[0] == 0xe0 ? 0xa0 : 0x90;
+        if (i == 1 && (p[0] == 0xed || p[0] == 0xf4)) /* surrogates, beyond U+10FFFF */
+            to = p[0] == 0xed ? 0x9f : 0x8f;
+        if (p[i] < from || p[i] > to)
+            return 0;
+    }
+    return n;
+}
+
+void lmw_buf_utf8(struct lmw_buf *b, lmw_str s)
+{
+    while (s.len) {
+        size_t n = utf8_len(s);
+        lmw_buf_put(b, n ? s.ptr : "\xef\xbf\xbd", n ? n : 3);
+        s.ptr += n ? n : 1;
+        s.len -= n ? n : 1;
+    }
+}
+
 void lmw_buf_free(struct lmw_buf *b)
 {
     free(b->ptr);

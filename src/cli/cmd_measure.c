@@ -1,9 +1,283 @@
+/* lmwatt measure: a workload over models, measured, into the store. The main job. Nothing is
+ * decided here: the options become a study, and the study's progress a line on stderr. */
+#include "base/clock.h"
 #include "cli/cli.h"
+#include "study/study.h"
 
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct measure {
+    struct strs models;
+    const char *backend, *workload, *scorer, *run, *store, *meter;
+    int64_t max_queries, n_repeat, n_thread, max_tokens, top_k, seed, n_ctx, n_warm_up;
+    double temperature, top_p, min_p, idle_s;
+    bool is_raw, require_energy, is_json;
+};
+
+/* --- options --- */
+
+static int parse(struct measure *m, struct strs *pos, int argc, char **argv)
+{
+    const struct opt opts[] = {
+        {"model", 'm', OPT_LIST, &m->models, "FILE",
+         "a model, a GGUF file; give as many as you like"},
+        {"workload", 'w', OPT_STR, &m->workload, "FILE", "the questions, JSONL"},
+        {"scorer", 's', OPT_STR, &m->scorer, "NAME",
+         "how answers are scored: json, exact (default: not)"},
+        {"run", 'r', OPT_STR, &m->run, "NAME",
+         "default: made from the files' names and the settings"},
+        {"store", 0, OPT_STR, &m->store, "DB",
+         "the store (default: LMW_STORE, or the data directory)"},
+        {"backend", 'b', OPT_STR, &m->backend, "NAME", "what runs the models (default embedded)"},
+        {"max-queries", 'n', OPT_INT, &m->max_queries, "N",
+         "only the first N (default 0: all); more later go on"},
+        {"repeat", 0, OPT_INT, &m->n_repeat, "N", "ask each N times (default 1)"},
+        {"max-tokens", 0, OPT_INT, &m->max_tokens, "N", "of an answer (default 256)"},
+        {"temp", 0, OPT_REAL, &m->temperature, "T", "0 is greedy (default 0)"},
+        {"top-k", 0, OPT_INT, &m->top_k, "K", "keep the K likeliest tokens (default 0: all)"},
+        {"top-p", 0, OPT_REAL, &m->top_p, "P", "keep the likeliest up to mass P (default 1: all)"},
+        {"min-p", 0, OPT_REAL, &m->min_p, "P", "drop below P of the likeliest (default 0: none)"},
+        {"seed", 0, OPT_INT, &m->seed, "N", "of the random draws (default 1)"},
+        {"raw", 0, OPT_FLAG, &m->is_raw, NULL, "prompts as they are, without the chat template"},
+        {"threads", 't', OPT_INT, &m->n_thread, "N", "default 0: one per processor"},
+        {"ctx", 'c', OPT_INT, &m->n_ctx, "N",
+         "context in tokens (default: the model's, at most 4096)"},
+        {"warm-up", 0, OPT_INT, &m->n_warm_up, "N",
+         "queries not recorded before the first (default 1)"},
+        {"meter", 0, OPT_STR, &m->meter, "SPEC", "default auto; see `lmwatt meters --help`"},
+        {"require-energy", 0, OPT_FLAG, &m->require_energy, NULL,
+         "stop at the first query without valid energy"},
+        {"idle-seconds", 0, OPT_REAL, &m->idle_s, "S", "of each idle baseline (default 2)"},
+        {"json", 0, OPT_FLAG, &m->is_json, NULL, "one JSON object a run"},
+        {0},
+    };
+    const struct command_help help = {
+        "lmwatt measure -m FILE [-m FILE...] -w WORKLOAD.jsonl [OPTIONS]",
+        "Asks each model every question and records answer, time and joules. The same command again\n"
+        "resumes where it stopped; `lmwatt report` shows what came out.",
+        "lmwatt measure -m models/shop-intents-F16.gguf -w workloads/shop-intents-test.jsonl -s json",
+    };
+    return opts_parse(opts, &help, argc, argv, pos);
+}
+
+static int check_range(const char *command, const char *name, int64_t v, int64_t min, int64_t max)
+{
+    return v >= min && v <= max
+               ? -1
+               : cli_usage(command, "--%s takes %lld..%lld", name, (long long)min, (long long)max);
+}
+
+static int check(const struct measure *m, const struct strs *pos, const char *command)
+{
+    enum { MANY = 1 << 30 };
+    const struct {
+        const char *name;
+        int64_t v, min, max;
+    } ranges[] = {
+        {"max-queries", m->max_queries, 0, INT64_MAX},
+        {"repeat", m->n_repeat, 1, MANY},
+        {"max-tokens", m->max_tokens, 1, 1 << 24},
+        {"top-k", m->top_k, 0, MANY},
+        {"threads", m->n_thread, 0, 1024},
+        {"ctx", m->n_ctx, 0, MANY},
+        {"warm-up", m->n_warm_up, 0, MANY},
+        {"seed", m->seed, INT64_MIN, INT64_MAX},
+    };
+    if (pos->n > 0 && strstr(pos->v[0], ".y"))
+        return cli_usage(command, "studies in a file (%s) are not read yet: give -m and -w",
+                         pos->v[0]);
+    if (pos->n > 0)
+        return cli_usage(command, "unexpected argument '%s'", pos->v[0]);
+    if (!m->models.n || !m->workload)
+        return cli_usage(command, "needs --%s", m->models.n ? "workload" : "model");
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        int rc = check_range(command, ranges[i].name, ranges[i].v, ranges[i].min, ranges[i].max);
+        if (rc >= 0)
+            return rc;
+    }
+    return -1;
+}
+
+/* --- progress --- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+    interrupted = 1;
+}
+
+/* The first Ctrl-C lets the query in flight finish; the second ends the process, which loses
+ * only that query. */
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+static void put_number(char out[32], double v, int decimals)
+{
+    if (isnan(v))
+        snprintf(out, 32, "-");
+    else
+        snprintf(out, 32, "%.*f", decimals, v);
+}
+
+static void show_queries(const struct lmw_study_progress *p)
+{
+    char speed[32], joules[32], accuracy[32], eta[48];
+    double j = p->joules_per_query;
+    put_number(speed, p->tok_per_s, 0);
+    put_number(joules, j, j < 1 ? 4 : j < 10 ? 3 : 1);
+    put_number(accuracy, 100 * p->accuracy, 1);
+    int64_t s = isnan(p->eta_s) ? -1 : (int64_t)(p->eta_s + 0.5);
+    snprintf(eta, sizeof eta, s < 0 ? "-" : "%d:%02d", (int)(s / 60), (int)(s % 60));
+    cli_progress("%d/%d %s: %lld/%lld · %s tok/s · %s%s J/query · %s %% right · %s left",
+                 p->i_model + 1, p->n_model, p->run, (long long)p->n_done, (long long)p->n_total,
+                 speed, p->estimated && joules[0] != '-' ? "~" : "", joules, accuracy, eta);
+}
+
+static int on_progress(void *arg, const struct lmw_study_progress *p)
+{
+    static const char *const phases[] = {
+        [LMW_PHASE_IDLE] = "measuring idle power",
+        [LMW_PHASE_LOAD] = "loading",
+        [LMW_PHASE_WARM_UP] = "warming up",
+        [LMW_PHASE_SETTLE] = "waiting for the meter",
+    };
+    if (p->phase == LMW_PHASE_MEASURE)
+        show_queries(p);
+    else
+        cli_progress("%d/%d %s: %s", p->i_model + 1, p->n_model, p->run, phases[p->phase]);
+    return interrupted;
+}
+
+/* --- results --- */
+
+static void show_run(const struct lmw_study_run *r, const char *store)
+{
+    printf("run %s: %lld queries", r->name, (long long)(r->n_there + r->n_done));
+    if (r->n_there > 0)
+        printf(" (%lld were there)", (long long)r->n_there);
+    if (r->n_error > 0)
+        printf(", %lld failed (the first: %s)", (long long)r->n_error, r->first_error);
+    if (!r->finished)
+        printf(", not finished");
+    printf("\n");
+}
+
+static void show_run_json(const struct lmw_study_run *r, const char *store)
+{
+    json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "run", r->name, "store",
+                          store, "resumed", r->resumed, "finished", r->finished, "queries",
+                          (json_int_t)r->n_total, "there", (json_int_t)r->n_there, "done",
+                          (json_int_t)r->n_done, "failed", (json_int_t)r->n_error, "energy_valid",
+                          (json_int_t)r->n_energy_valid);
+    json_object_set_new(o, "accuracy", isnan(r->accuracy) ? json_null() : json_real(r->accuracy));
+    json_dumpf(o, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(o);
+}
+
+/* The command line, so that a record can say how it was made. malloc. */
+static char *join(int argc, char **argv)
+{
+    struct lmw_buf b = {0};
+    lmw_buf_str(&b, "lmwatt");
+    for (int i = 0; i < argc; i++)
+        lmw_buf_printf(&b, " %s", argv[i]);
+    return b.ptr;
+}
+
+static int make_study(struct lmw_study_opts *o, const struct measure *m, struct lmw_err *err)
+{
+    *o = (struct lmw_study_opts){
+        .models = m->models.v,
+        .n_model = m->models.n,
+        .backend_opts = {.n_thread = (int)m->n_thread,
+                         .n_ctx = (int)m->n_ctx,
+                         .max_tokens = (int)m->max_tokens,
+                         .raw = m->is_raw},
+        .workload = m->workload,
+        .scorer = m->scorer,
+        .run = m->run,
+        .max_queries = m->max_queries,
+        .n_repeat = m->n_repeat,
+        .n_warm_up = (int)m->n_warm_up,
+        .idle_s = m->idle_s,
+        .temperature = (float)m->temperature,
+        .top_p = (float)m->top_p,
+        .min_p = (float)m->min_p,
+        .top_k = (int)m->top_k,
+        .seed = (uint64_t)m->seed,
+        .meter = {.sysroot = getenv("LMW_SYSROOT"), .sources = m->meter},
+        .require_energy = m->require_energy,
+        .on_progress = on_progress,
+    };
+    if (!o->meter.sysroot)
+        o->meter.sysroot = "";
+    int rc = cli_cpu_mask(&o->backend_opts.cpu_mask, err);
+    return rc < 0 ? rc : lmw_backend_find(m->backend, &o->backend, err);
+}
+
+static int measure(const struct measure *m, const char *command, struct lmw_err *err)
+{
+    struct lmw_study_opts opts;
+    struct lmw_store *store = NULL;
+    struct lmw_study_run *runs = calloc((size_t)m->models.n, sizeof *runs);
+    char path[1024];
+    int rc = runs ? make_study(&opts, m, err) : lmw_fail(err, LMW_ENOMEM, "no memory");
+    if (rc == LMW_OK && !m->store)
+        rc = lmw_store_default_path(path, sizeof path, err);
+    const char *db = m->store ? m->store : path;
+    if (rc == LMW_OK && (rc = lmw_store_open(&store, db, err)) == LMW_OK) {
+        opts.command = command;
+        rc = lmw_study_run(store, &opts, runs, err);
+        cli_progress_end();
+        for (int i = 0; i < m->models.n && runs[i].name[0]; i++) {
+            (m->is_json ? show_run_json : show_run)(&runs[i], db);
+            if (rc == LMW_OK && runs[i].n_error > 0 && runs[i].n_error == runs[i].n_done)
+                rc = lmw_fail(err, LMW_EIO, "run '%s': every query failed: %s", runs[i].name,
+                              runs[i].first_error);
+        }
+    }
+    lmw_store_close(store);
+    free(runs);
+    return rc;
+}
 
 int cmd_measure(int argc, char **argv)
 {
-    fprintf(stderr, "lmwatt measure: not built yet\n");
-    return 1;
+    struct measure m = {.backend = "embedded",
+                        .meter = "auto",
+                        .n_repeat = 1,
+                        .max_tokens = 256,
+                        .seed = 1,
+                        .top_p = 1,
+                        .n_warm_up = 1,
+                        .idle_s = 2};
+    struct strs pos = {0};
+    struct lmw_err err = {0};
+    int rc = parse(&m, &pos, argc, argv);
+    if (rc < 0)
+        rc = check(&m, &pos, argv[0]);
+    if (rc >= 0)
+        return rc;
+    char *command = join(argc, argv);
+    catch_signals();
+    rc = measure(&m, command, &err);
+    if (rc == LMW_ECANCELLED)
+        fprintf(stderr,
+                "lmwatt: interrupted; what was measured is in the store. To go on:\n  %s\n",
+                command ? command : "the same command again");
+    else if (rc < 0)
+        cli_fail(&err);
+    free(command);
+    return rc < 0 ? 1 : 0;
 }

@@ -1,14 +1,16 @@
 /* The schema and how older files reach it.
  *
- * PRAGMA user_version counts the steps below that a file has been through: a new file starts at 0 and
- * walks all of them, an older one the rest, in one transaction with whatever else opening changes. A file
- * that went through more steps than this build knows is refused, so an old program never writes into what it does
- * not understand. A step, once released, never changes.
+ * PRAGMA user_version counts the steps below that a file has been through: a new file starts at
+ * 0 and walks all of them, an older one the rest, in one transaction with whatever else opening
+ * changes. A file that went through more steps than this build knows is refused, so an old
+ * program never writes into what it does not understand. A step, once released, never changes.
  *
- * The columns of `records` are no step: they follow lmw_columns (base/record.h). A column that the table lacks
- * is added, null in the rows that are there. (`run` alone is not stored: it is the name of the run.)
+ * The columns of `records` are no step: they follow lmw_columns (base/record.h). A column that
+ * the table lacks is added, null in the rows that are there. (`run` alone is not stored: it is
+ * the name of the run.)
  *
- * PRAGMA application_id is "lmwa", so that somebody's other SQLite database is refused, not filled. */
+ * PRAGMA application_id is "lmwa", so that somebody's other SQLite database is refused, not
+ * filled. */
 #include "store/sql.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The thin layer between this room and SQLite. Owns the one place where SQLite's result codes become
- * our errors: each says which file, what happened and what to do. See sql.h. */
+/* The thin layer between this room and SQLite. Owns the one place where SQLite's result codes
+ * become our errors: each says which file, what happened and what to do. See sql.h. */
 #include "store/sql.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@ static const struct {
     const char *what;
 } faults[] = {
     {SQLITE_FULL, LMW_EIO,
-     "the disk is full: what was recorded is safe; free some space and run the same command again"},
+     "the disk is full: what was recorded is safe; free some space and run the command again"},
     {SQLITE_IOERR, LMW_EIO,
      "cannot read or write it (a full disk, a file size limit, or a failing one?): what was "
      "recorded is safe; run the same command again when that is mended"},

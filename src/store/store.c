@@ -1,12 +1,14 @@
-/* The store: runs, records and raw samples in one SQLite file. See store.h for the contract and schema.c for
- * the tables.
+/* The store: runs, records and raw samples in one SQLite file. See store.h for the contract and
+ * schema.c for the tables.
  *
- * Write-ahead logging with synchronous=NORMAL: a commit is in the log when the call returns, so a killed process loses
- * nothing that was added; the log reaches the disk when it is checkpointed (about every 4 MB, when a run
- * finishes, and at close), so a power failure may lose the last records of an unfinished run, never the file. FULL would add an
- * fsync to every record: milliseconds of somebody else's joules beside each measured query.
+ * Write-ahead logging with synchronous=NORMAL: a commit is in the log when the call returns, so
+ * a killed process loses nothing that was added; the log reaches the disk when it is
+ * checkpointed (about every 4 MB, when a run finishes, and at close), so a power failure may
+ * lose the last records of an unfinished run, never the file. FULL would add an fsync to every
+ * record: milliseconds of somebody else's joules beside each measured query.
  *
- * SQL over records is written by walking lmw_columns, so the names are spelled once (base/record.c). */
+ * SQL over records is written by walking lmw_columns, so the names are spelled once
+ * (base/record.c). */
 #include "store/store.h"
 
 #include "base/clock.h"
@@ -42,7 +44,7 @@ int lmw_store_default_path(char *out, size_t cap, struct lmw_err *err)
     return LMW_OK;
 }
 
-/* --- SQL over records ------------------------------------------------------------------------------ */
+/* --- SQL over records --- */
 
 static bool is_stored(const struct lmw_column *c)
 {
@@ -120,7 +122,7 @@ static int prepare_all(struct lmw_store *s, struct lmw_err *err)
                    err);
 }
 
-/* --- opening --------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static int make_folder(const char *path, struct lmw_err *err)
 {
@@ -215,7 +217,7 @@ int lmw_store_check(struct lmw_store *s, struct lmw_err *err)
     return rc;
 }
 
-/* --- runs ------------------------------------------------------------------------------------------ */
+/* --- runs --- */
 
 /* Held until the store closes or the process dies, however it dies. */
 static int lock_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err)
@@ -419,7 +421,7 @@ int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run 
     return rc < 0 ? rc : (int)n;
 }
 
-/* --- records --------------------------------------------------------------------------------------- */
+/* --- records --- */
 
 /* Steps a statement that changes rows and makes it ready for the next time. */
 static int run_change(struct sql *q, int *extended, struct lmw_err *err)
@@ -528,7 +530,7 @@ void lmw_records_close(struct lmw_records *it)
     free(it);
 }
 
-/* --- raw samples ----------------------------------------------------------------------------------- */
+/* --- raw samples --- */
 
 int lmw_store_add_samples(struct lmw_store *s, int64_t run_id, const char *source,
                           const void *bytes, size_t n, struct lmw_err *err)

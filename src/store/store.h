@@ -1,11 +1,12 @@
 /* DOOR. The store: runs, records and raw samples in one SQLite file (WAL).
  *
- * A run is one model x workload x settings x machine; its settings are hashed into it, so a changed study never mixes
- * records. A record is one transaction: a kill at any instant loses at most the query in flight. Nothing
- * here overwrites a run. The schema has a version (PRAGMA user_version); older ones are migrated in a
- * transaction, newer ones are refused.
+ * A run is one model x workload x settings x machine; its settings are hashed into it, so a
+ * changed study never mixes records. A record is one transaction: a kill at any instant loses
+ * at most the query in flight. Nothing here overwrites a run. The schema has a version (PRAGMA
+ * user_version); older ones are migrated in a transaction, newer ones are refused.
  *
- * Threads: one store, one thread. Two processes may use one file: writers wait for each other (5 s). */
+ * Threads: one store, one thread. Two processes may use one file: writers wait for each other
+ * (5 s). */
 #ifndef LMW_STORE_STORE_H
 #define LMW_STORE_STORE_H
 
@@ -39,10 +40,11 @@ struct lmw_run {
     /* Measured once per run; LMW_NULL when not. */
     int64_t idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes;
 };
-/* Finds the run of that name, or makes it. The strings of *run are the caller's and go in; run->id comes out,
- * and of a run that was there its `finished` and measured values. The run is this store's to write until it
- * is closed: another process that begins it meanwhile gets LMW_EUNAVAILABLE. An existing run with another settings
- * hash is LMW_EARG that says what differs and what to do (another --run name). */
+/* Finds the run of that name, or makes it. The strings of *run are the caller's and go in;
+ * run->id comes out, and of a run that was there its `finished` and measured values. The run is
+ * this store's to write until it is closed: another process that begins it meanwhile gets
+ * LMW_EUNAVAILABLE. An existing run with another settings hash is LMW_EARG that says what
+ * differs and what to do (another --run name). */
 int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
                         struct lmw_err *err);
 int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
@@ -51,19 +53,19 @@ int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
 int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out,
                    struct lmw_err *err);
 
-/* One record, one transaction. (run, query_id, repeat) is unique: a second is LMW_EARG; a missing repeat is
- * repeat 0. The record's `run` is not looked at: it is the run's name. */
+/* One record, one transaction. (run, query_id, repeat) is unique: a second is LMW_EARG; a
+ * missing repeat is repeat 0. The record's `run` is not looked at: it is the run's name. */
 int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
                   struct lmw_err *err);
-/* Replaces the energy_ and power_ columns of a record whose energy_reason is "pending"; LMW_EARG when
- * there is no such record. */
+/* Replaces the energy_ and power_ columns of a record whose energy_reason is "pending";
+ * LMW_EARG when there is no such record. */
 int lmw_store_set_energy(struct lmw_store *s, int64_t run_id, const struct lmw_record *r,
                          struct lmw_err *err);
 bool lmw_store_has(struct lmw_store *s, int64_t run_id, const char *query_id, int64_t repeat);
 int64_t lmw_store_count(struct lmw_store *s, int64_t run_id);
 
-/* Records of a run in the order they were added: call next until it returns 0 (1: *r is filled, strings valid
- * until the following call; negative: an error). */
+/* Records of a run in the order they were added: call next until it returns 0 (1: *r is filled,
+ * strings valid until the following call; negative: an error). */
 struct lmw_records;
 int lmw_records_open(struct lmw_records **out, struct lmw_store *s, int64_t run_id,
                      struct lmw_err *err);

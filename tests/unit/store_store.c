@@ -1,5 +1,6 @@
-/* The store through its door: what goes in comes out, nothing is overwritten, older files are migrated,
- * newer and foreign ones refused, and every way the disk can say no is an error that loses nothing. */
+/* The store through its door: what goes in comes out, nothing is overwritten, older files are
+ * migrated, newer and foreign ones refused, and every way the disk can say no is an error that
+ * loses nothing. */
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -278,7 +279,7 @@ static void test_samples_come_back_in_order(void **state)
     lmw_store_close(s);
 }
 
-/* --- files that were not made by this build --------------------------------------------------------- */
+/* --- files that were not made by this build --- */
 
 static void make_file(const char *sql)
 {
@@ -382,7 +383,7 @@ static void test_a_damaged_file_is_an_error(void **state)
     lmw_store_close(s);
 }
 
-/* --- a system that refuses -------------------------------------------------------------------------- */
+/* --- a system that refuses --- */
 
 static void test_a_folder_that_cannot_be_written(void **state)
 {

@@ -1,0 +1,199 @@
+/* What a study settles before it measures: what is in the workload and the model files, which
+ * settings that makes, and what the run is called.
+ *
+ * The settings of a run are everything that could change an answer, its time or its joules:
+ * file contents (by hash), sampling, limits, threads, instruction set, scorer, meter, machine.
+ * Their hash (FNV-1a over the JSON with sorted keys) keeps records of different settings apart.
+ * How many queries and repeats are asked is not among them: asking more continues a run. */
+#include "study/plan.h"
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* The file's name without folders and without `suffix`. */
+static void stem(const char *path, const char *suffix, char *out, size_t cap)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t n = strlen(name), n_suffix = strlen(suffix);
+    if (n > n_suffix && strcmp(name + n - n_suffix, suffix) == 0)
+        n -= n_suffix;
+    snprintf(out, cap, "%.*s", (int)n, name);
+}
+
+static void hex(uint64_t h, char out[20])
+{
+    snprintf(out, 20, "%016" PRIx64, h);
+}
+
+/* Files up to 64 MB are hashed whole, of larger ones 1 MB of every 64th part: a quantisation or
+ * a fine-tune changes all of them, and a 100 GB file must not be read before it is measured. */
+static int hash_file(const char *path, uint64_t *h, int64_t *bytes, struct lmw_err *err)
+{
+    enum { WHOLE = 64 << 20, PARTS = 64, PART = 1 << 20 };
+    struct lmw_map m;
+    int rc = lmw_map_open(&m, path, err);
+    if (rc < 0)
+        return rc;
+    *bytes = (int64_t)m.len;
+    if (m.len <= WHOLE) {
+        *h = lmw_str_hash((lmw_str){(const char *)m.ptr, m.len});
+    } else {
+        *h = m.len;
+        for (size_t i = 0; i < PARTS; i++) {
+            const char *part = (const char *)m.ptr + (m.len - PART) / (PARTS - 1) * i;
+            *h = *h * 0x100000001b3u ^ lmw_str_hash((lmw_str){part, PART});
+        }
+    }
+    lmw_map_close(&m);
+    return LMW_OK;
+}
+
+int lmw_plan_workload(struct study *st, struct lmw_err *err)
+{
+    const struct lmw_study_opts *o = st->opts;
+    struct lmw_record q;
+    int64_t n = 0;
+    int rc = lmw_workload_open(&st->workload, o->workload, err);
+    while (rc >= 0) {
+        struct lmw_arena scratch = st->scratch;
+        if ((rc = lmw_workload_next(st->workload, &q, &scratch, err)) <= 0)
+            break;
+        n++;
+    }
+    if (rc < 0)
+        return rc;
+    if (n == 0)
+        return lmw_fail(err, LMW_EARG, "%s has no queries", o->workload);
+    st->n_query = o->max_queries > 0 && o->max_queries < n ? o->max_queries : n;
+    stem(o->workload, ".jsonl", st->workload_name, sizeof st->workload_name);
+    hex(lmw_workload_hash(st->workload), st->workload_hash);
+    return LMW_OK;
+}
+
+static json_t *settings_json(const struct study *st, const char *model, const char *model_hash,
+                             int64_t model_bytes)
+{
+    const struct lmw_study_opts *o = st->opts;
+    const struct lmw_backend_opts *b = &o->backend_opts;
+    return json_pack(
+        "{s:{s:s, s:s, s:I}, s:{s:s, s:s}, s:s, s:i, s:i, s:I, s:b, s:i, s:f, s:f, s:f, s:i, s:I,"
+        " s:s, s:s, s:s}",
+        "model", "file", model, "hash", model_hash, "bytes", (json_int_t)model_bytes,    /**/
+        "workload", "file", st->workload_name, "hash", st->workload_hash,                /**/
+        "backend", o->backend->name,                                                     /**/
+        "threads", b->n_thread > 0 ? b->n_thread : lmw_cpu_count(), "context", b->n_ctx, /**/
+        "cpu_flags", (json_int_t)(b->cpu_mask & lmw_cpu_flags()), "raw", b->raw,         /**/
+        "max_tokens", b->max_tokens, "temperature", (double)o->temperature,              /**/
+        "top_p", (double)o->top_p, "min_p", (double)o->min_p, "top_k", o->top_k,         /**/
+        "seed", (json_int_t)o->seed, "scorer", o->scorer ? o->scorer : "none",           /**/
+        "meter", lmw_meter_basis(st->meter), "machine", st->machine);
+}
+
+static json_t *sources_json(const struct lmw_meter *m)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < lmw_meter_n_source(m); i++) {
+        const struct lmw_source_info *s = lmw_meter_source(m, i);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", s->name,
+                                              "boundary", s->boundary, "present", s->present,
+                                              "chosen", s->chosen, "reason", s->reason));
+    }
+    return list;
+}
+
+static void read_line(const char *root, const char *path, char *out, size_t cap)
+{
+    char full[512];
+    struct lmw_buf b = {0};
+    snprintf(full, sizeof full, "%s%s", root ? root : "", path);
+    lmw_str text = {0};
+    if (lmw_file_read(full, 4096, &b, NULL) == LMW_OK && b.ptr)
+        text = lmw_str_trim((lmw_str){b.ptr, b.len});
+    snprintf(out, cap, "%.*s", LMW_FMT(text));
+    lmw_buf_free(&b);
+}
+
+static json_t *or_null(const char *text)
+{
+    return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *environment_json(const struct study *st)
+{
+    const struct lmw_study_opts *o = st->opts;
+    struct utsname u = {0};
+    char governor[64], boot[64], date[32], kernel[200];
+    uname(&u);
+    snprintf(kernel, sizeof kernel, "%.60s %.60s %.60s", u.sysname, u.release, u.machine);
+    read_line(o->meter.sysroot, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", governor,
+              sizeof governor);
+    read_line("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    lmw_date_iso(date);
+    int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    return json_pack("{s:s, s:s, s:i, s:I, s:s, s:o, s:o, s:s, s:o, s:s, s:o}",                /**/
+                     "lmwatt", LMW_VERSION, "cpu", st->machine, "processors", lmw_cpu_count(), /**/
+                     "memory_bytes", (json_int_t)memory, "kernel", kernel,                     /**/
+                     "governor", or_null(governor), "boot_id", or_null(boot), "date", date,    /**/
+                     "meters", sources_json(st->meter),                                        /**/
+                     "peak_rss", st->rss_resets ? "peak" : "largest after a query",            /**/
+                     "command", or_null(o->command));
+}
+
+static char *dump_and_free(json_t *j)
+{
+    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(j);
+    return text;
+}
+
+static void make_name(struct plan *p, const struct study *st)
+{
+    const struct lmw_study_opts *o = st->opts;
+    if (!o->run)
+        snprintf(p->name, sizeof p->name, "%s-%s-%.6s", p->model_name, st->workload_name,
+                 p->settings_hash);
+    else if (o->n_model == 1)
+        snprintf(p->name, sizeof p->name, "%s", o->run);
+    else
+        snprintf(p->name, sizeof p->name, "%.120s/%s", o->run, p->model_name);
+}
+
+int lmw_plan_make(struct plan *p, const struct study *st, int i_model, struct lmw_err *err)
+{
+    const char *path = st->opts->models[i_model];
+    char model_hash[20];
+    uint64_t h;
+    *p = (struct plan){0};
+    int rc = hash_file(path, &h, &p->file_bytes, err);
+    if (rc < 0)
+        return rc;
+    hex(h, model_hash);
+    stem(path, ".gguf", p->model_name, sizeof p->model_name);
+    p->settings = dump_and_free(settings_json(st, p->model_name, model_hash, p->file_bytes));
+    p->environment = dump_and_free(environment_json(st));
+    if (!p->settings || !p->environment) {
+        lmw_plan_free(p);
+        return lmw_fail(err, LMW_ENOMEM,
+                        "%s: cannot write the settings of its run as JSON: is its "
+                        "name UTF-8?",
+                        path);
+    }
+    hex(lmw_str_hash(lmw_str_from(p->settings)), p->settings_hash);
+    make_name(p, st);
+    return LMW_OK;
+}
+
+void lmw_plan_free(struct plan *p)
+{
+    free(p->settings);
+    free(p->environment);
+    *p = (struct plan){0};
+}
