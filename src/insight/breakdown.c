@@ -63,9 +63,14 @@ static int count_run(struct lmw_store *s, int64_t run_id, int run, struct lmw_br
     return rc;
 }
 
-static void finish_cell(struct lmw_interval *a, int64_t n)
+/* Of a run without any score nothing is known. */
+static void finish_cell(struct lmw_interval *a, int64_t n, bool scored)
 {
     double right = a->value;
+    if (!scored) {
+        *a = (struct lmw_interval){(double)NAN, (double)NAN, (double)NAN};
+        return;
+    }
     a->value = n ? right / (double)n : (double)NAN;
     lmw_wilson(right, (double)n, 1.96, &a->lower, &a->upper);
 }
@@ -89,6 +94,6 @@ int lmw_insight_breakdown(struct lmw_store *s, const struct lmw_summary *rows, i
     }
     out->n_value = any ? out->n_value : 0;
     for (int i = 0; i < out->n_value * n_row; i++)
-        finish_cell(&out->accuracy[i], out->n[i]);
+        finish_cell(&out->accuracy[i], out->n[i], !isnan(rows[i % n_row].accuracy.value));
     return LMW_OK;
 }

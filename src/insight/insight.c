@@ -183,6 +183,21 @@ static int energy_figures(struct lmw_summary *s, struct columns *c, struct lmw_a
     return rc;
 }
 
+static const struct lmw_interval unknown = {(double)NAN, (double)NAN, (double)NAN};
+
+/* A run that was asked without a scorer has no accuracy, rather than 0. */
+static void accuracy_of(struct lmw_summary *s, const struct columns *c)
+{
+    double right = 0, n = (double)c->n;
+    for (size_t i = 0; i < c->n; i++)
+        right += c->col[ACC][i];
+    s->accuracy = unknown;
+    if (s->n_unscored > 0 && s->n_unscored + s->n_failed == s->n_record)
+        return;
+    s->accuracy.value = right / n;
+    lmw_wilson(right, n, 1.96, &s->accuracy.lower, &s->accuracy.upper);
+}
+
 static int summarise(struct lmw_store *store, struct lmw_summary *s, struct lmw_arena *strings,
                      struct lmw_arena scratch, struct lmw_err *err)
 {
@@ -190,18 +205,17 @@ static int summarise(struct lmw_store *store, struct lmw_summary *s, struct lmw_
     int rc = load(store, s, &c, strings, &scratch, err);
     if (rc < 0)
         return lmw_wrap(err, "run '%s'", s->run.name);
-    double right = 0, n = (double)c.n;
-    for (size_t i = 0; i < c.n; i++)
-        right += c.col[ACC][i];
-    s->accuracy.value = right / n;
-    lmw_wilson(right, n, 1.96, &s->accuracy.lower, &s->accuracy.upper);
+    accuracy_of(s, &c);
     s->tok_per_s = decode_rate(&c);
     s->ttft_p50_ms = quantile_of(c.col[TTFT], c.n, 0.5, scratch);
     s->ttft_p90_ms = quantile_of(c.col[TTFT], c.n, 0.9, scratch);
     s->latency_p50_ms = quantile_of(c.col[LATENCY], c.n, 0.5, scratch);
     s->prompt_tokens = mean_of(c.col[PROMPT], c.n);
     s->completion_tokens = mean_of(c.col[TOKENS], c.n);
-    return energy_figures(s, &c, scratch, err);
+    rc = energy_figures(s, &c, scratch, err);
+    if (isnan(s->accuracy.value))
+        s->ipw = s->ipj = s->ipj_net = unknown;
+    return rc;
 }
 
 void lmw_insight_pareto(struct lmw_summary *rows, int n)

@@ -1,7 +1,9 @@
-/* What the table shows: one row here is one column there. */
+/* What the tables show: a row of lmw_report_columns is a column of the main table; a breakdown is a grid of cells.
+ * Columns that would say the same in every row (one workload, one meter) are left out, and said once elsewhere. */
 #include "report/columns.h"
 
 #include <math.h>
+#include <string.h>
 
 void lmw_report_number(struct lmw_buf *out, const char *prefix, double v)
 {
@@ -17,19 +19,93 @@ void lmw_report_number(struct lmw_buf *out, const char *prefix, double v)
         lmw_buf_printf(out, "%s%.*f", prefix, decimals, v);
 }
 
-const char *lmw_report_label(const struct lmw_summary *s)
+/* ---- what tells rows apart ---- */
+
+static const char *model_of(const struct lmw_summary *s)
 {
-    return s->quantization ? s->quantization : s->run.name;
+    return s->model ? s->model : "";
 }
+
+static const char *quant_of(const struct lmw_summary *s)
+{
+    return s->quantization ? s->quantization : "";
+}
+
+static const char *workload_of(const struct lmw_summary *s)
+{
+    return s->workload ? s->workload : "";
+}
+
+static const char *source_of(const struct lmw_summary *s)
+{
+    return s->basis ? s->basis : "";
+}
+
+static bool differs(const struct lmw_report *r, const char *(*of)(const struct lmw_summary *s))
+{
+    for (int i = 1; i < r->n_row; i++)
+        if (strcmp(of(&r->rows[0]), of(&r->rows[i])) != 0)
+            return true;
+    return false;
+}
+
+bool lmw_report_many_workloads(const struct lmw_report *r)
+{
+    return differs(r, workload_of);
+}
+
+bool lmw_report_many_sources(const struct lmw_report *r)
+{
+    return differs(r, source_of);
+}
+
+/* Two rows of one model at one quantisation: only the run's name tells them apart. */
+static bool needs_run(const struct lmw_report *r)
+{
+    for (int i = 0; i < r->n_row; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(model_of(&r->rows[i]), model_of(&r->rows[k])) == 0 &&
+                strcmp(quant_of(&r->rows[i]), quant_of(&r->rows[k])) == 0)
+                return true;
+    return false;
+}
+
+void lmw_report_label(const struct lmw_report *r, int row, struct lmw_buf *out)
+{
+    const struct lmw_summary *s = &r->rows[row];
+    if (needs_run(r) || !s->quantization)
+        lmw_buf_str(out, s->run.name);
+    else if (differs(r, model_of))
+        lmw_buf_printf(out, "%s %s", model_of(s), s->quantization);
+    else
+        lmw_buf_str(out, s->quantization);
+}
+
+/* ---- cells of the main table ---- */
 
 static const char *tilde(const struct lmw_summary *s)
 {
     return s->estimated ? "~" : "";
 }
 
+static void megabytes(int64_t bytes, struct lmw_buf *out)
+{
+    lmw_report_number(out, "", bytes == LMW_NULL ? (double)NAN : (double)bytes * 1e-6);
+}
+
+static void cell_run(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    lmw_buf_str(out, s->run.name);
+}
+
 static void cell_model(const struct lmw_summary *s, struct lmw_buf *out)
 {
     lmw_buf_str(out, s->model ? s->model : s->run.name);
+}
+
+static void cell_workload(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    lmw_buf_str(out, s->workload ? s->workload : "-");
 }
 
 static void cell_quant(const struct lmw_summary *s, struct lmw_buf *out)
@@ -39,8 +115,7 @@ static void cell_quant(const struct lmw_summary *s, struct lmw_buf *out)
 
 static void cell_size(const struct lmw_summary *s, struct lmw_buf *out)
 {
-    int64_t b = s->run.file_bytes;
-    lmw_report_number(out, "", b == LMW_NULL ? (double)NAN : (double)b * 1e-6);
+    megabytes(s->run.file_bytes, out);
 }
 
 static void cell_accuracy(const struct lmw_summary *s, struct lmw_buf *out)
@@ -84,8 +159,7 @@ static void cell_token(const struct lmw_summary *s, struct lmw_buf *out)
 
 static void cell_rss(const struct lmw_summary *s, struct lmw_buf *out)
 {
-    int64_t b = s->run.peak_rss_bytes;
-    lmw_report_number(out, "", b == LMW_NULL ? (double)NAN : (double)b * 1e-6);
+    megabytes(s->run.peak_rss_bytes, out);
 }
 
 static void cell_ipw(const struct lmw_summary *s, struct lmw_buf *out)
@@ -103,65 +177,94 @@ static void cell_source(const struct lmw_summary *s, struct lmw_buf *out)
     lmw_buf_str(out, s->basis ? s->basis : "none");
 }
 
+#define INTERVAL(field) offsetof(struct lmw_summary, field)
+
 /* clang-format off */
 const struct lmw_report_column lmw_report_columns[] = {
-    {"model", "", "The model's name, from its file.", cell_model, true},
+    {"run", "", "The run's name.", cell_run, .left = true, .needed = needs_run},
+    {"model", "", "The model's name, from its file.", cell_model, .left = true},
+    {"workload", "", "The questions.", cell_workload, .left = true, .needed = lmw_report_many_workloads},
     {"quant", "", "Tensor format; * marks the Pareto-optimal rows: none is as accurate for fewer joules.",
-     cell_quant, true},
-    {"file", "MB", "Size of the model file.", cell_size, false},
+     cell_quant, .left = true},
+    {"file", "MB", "Size of the model file.", cell_size},
     {"accuracy", "% [95 %]", "Right answers over all queries, with its Wilson 95 % interval; failed and unscorable answers count as wrong.",
-     cell_accuracy, false},
-    {"speed", "tok/s", "Decode: answer tokens after the first over the time after the first.", cell_speed, false},
-    {"TTFT", "ms", "Time to first token, median.", cell_ttft, false},
-    {"power", "W", "Mean over queries of energy / latency.", cell_power, false},
+     cell_accuracy},
+    {"speed", "tok/s", "Decode: answer tokens after the first over the time after the first.", cell_speed},
+    {"TTFT", "ms", "Time to first token, median.", cell_ttft},
+    {"power", "W", "Mean over queries of energy / latency.", cell_power, INTERVAL(power_w)},
     {"energy", "J/query", "Joules per query, gross: everything the rails used from prompt to last token.",
-     cell_energy, false},
-    {"net", "J/query", "The same less the idle power of the machine with the model loaded.", cell_net, false},
-    {"token", "J/tok", "Gross joules over answer tokens.", cell_token, false},
-    {"RSS", "MB", "Peak resident memory of the process while this model ran.", cell_rss, false},
-    {"IPW", "1/W", "Intelligence per watt: mean accuracy / mean power.", cell_ipw, false},
-    {"IPJ", "1/J", "Intelligence per joule: mean accuracy / mean joules per query.", cell_ipj, false},
-    {"source", "", "The rails the joules come from; ~ marks an estimate.", cell_source, true},
-    {NULL, NULL, NULL, NULL, false},
+     cell_energy, INTERVAL(energy_j)},
+    {"net", "J/query", "The same less the idle power of the machine with the model loaded.", cell_net, INTERVAL(net_j)},
+    {"token", "J/tok", "Gross joules over answer tokens.", cell_token},
+    {"RSS", "MB", "Peak resident memory of the process while this model ran.", cell_rss},
+    {"IPW", "1/W", "Intelligence per watt: mean accuracy / mean power.", cell_ipw, INTERVAL(ipw)},
+    {"IPJ", "1/J", "Intelligence per joule: mean accuracy / mean joules per query.", cell_ipj, INTERVAL(ipj)},
+    {"source", "", "The rails the joules come from; ~ marks an estimate.", cell_source, .left = true,
+     .needed = lmw_report_many_sources},
+    {NULL},
 };
 /* clang-format on */
 
-static void idle_caveat(const struct lmw_summary *s, struct lmw_buf *out)
+void lmw_report_interval(const struct lmw_report_column *c, const struct lmw_summary *s,
+                         struct lmw_buf *out)
 {
-    int64_t before = s->run.idle_loaded_mw, after = s->run.idle_after_mw;
-    if (before == LMW_NULL || after == LMW_NULL || before <= 0)
+    const struct lmw_interval *v = (const void *)((const char *)s + c->interval);
+    if (!c->interval || !isfinite(v->lower) || !isfinite(v->upper))
         return;
-    double drift = (double)(after - before) / (double)before;
-    if (fabs(drift) > 0.1)
-        lmw_buf_printf(out,
-                       "%s: idle power moved %+.0f %% between start and end (%.2f to %.2f W): "
-                       "the net joules move with it.\n",
-                       s->run.name, 100 * drift, (double)before * 1e-3, (double)after * 1e-3);
+    lmw_buf_printf(out, "%s[", tilde(s));
+    lmw_report_number(out, "", v->lower);
+    lmw_buf_str(out, ", ");
+    lmw_report_number(out, "", v->upper);
+    lmw_buf_str(out, "]");
 }
 
-void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out)
+/* ---- breakdowns ---- */
+
+/* Records of a value in the run that has most. */
+static int64_t n_of(const struct lmw_breakdown *b, int value)
 {
-    const struct lmw_summary *estimated = NULL;
-    for (int i = 0; i < r->n_row; i++) {
-        const struct lmw_summary *s = &r->rows[i];
-        if (s->estimated)
-            estimated = s;
-        if (s->n_valid < s->n_record)
-            lmw_buf_printf(out, "%s: %lld of %lld queries have no valid energy reading.\n",
-                           s->run.name, (long long)(s->n_record - s->n_valid),
-                           (long long)s->n_record);
-        if (s->n_failed + s->n_unscored)
-            lmw_buf_printf(out,
-                           "%s: %lld queries failed and %lld answers could not be scored; "
-                           "both count as wrong.\n",
-                           s->run.name, (long long)s->n_failed, (long long)s->n_unscored);
-        if (!s->run.finished)
-            lmw_buf_printf(out, "%s: not finished; the same `lmwatt measure` resumes it.\n",
-                           s->run.name);
-        idle_caveat(s, out);
-    }
-    if (estimated)
-        lmw_buf_printf(out, "~ joules are an estimate (busy share x an assumed power range), good "
-                            "to +-50 %% at best: this machine offers no power meter. Ratios "
-                            "between rows are better than the values.\n");
+    int64_t n = 0;
+    for (int k = 0; k < b->n_run; k++)
+        n = b->n[value * b->n_run + k] > n ? b->n[value * b->n_run + k] : n;
+    return n;
+}
+
+/* A value's line: its name, its records, the share right of each run. Value -1 is the head. */
+static void value_cell(const struct lmw_report *r, const struct lmw_breakdown *b, int value, int i,
+                       struct lmw_buf *out)
+{
+    int at = value * b->n_run + (i - 2);
+    if (value < 0 && i >= 2)
+        lmw_report_label(r, i - 2, out);
+    else if (value < 0)
+        lmw_buf_str(out, i ? "queries" : "");
+    else if (i == 0)
+        lmw_buf_str(out, b->value[value]);
+    else if (i == 1)
+        lmw_buf_printf(out, "%lld", (long long)n_of(b, value));
+    else if (b->n[at] == 0 || isnan(b->accuracy[at].value))
+        lmw_buf_str(out, "-");
+    else
+        lmw_buf_printf(out, "%.1f", 100 * b->accuracy[at].value);
+}
+
+/* The shorter of the two lists goes across. */
+static bool values_across(const struct lmw_breakdown *b)
+{
+    return b->n_value < b->n_run;
+}
+
+void lmw_report_grid_size(const struct lmw_breakdown *b, int *n_row, int *n_column)
+{
+    *n_row = values_across(b) ? b->n_run + 2 : b->n_value + 1;
+    *n_column = values_across(b) ? b->n_value + 1 : b->n_run + 2;
+}
+
+void lmw_report_grid_cell(const struct lmw_report *r, const struct lmw_breakdown *b, int row,
+                          int column, struct lmw_buf *out)
+{
+    if (values_across(b))
+        value_cell(r, b, column - 1, row, out);
+    else
+        value_cell(r, b, row - 1, column, out);
 }

@@ -30,34 +30,54 @@ static void element(struct lmw_buf *out, const char *tag, const char *attributes
     lmw_buf_printf(out, "</%s>", tag);
 }
 
-static int put_table(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+static void put_heads(const struct lmw_report *r, struct lmw_buf *out)
 {
-    struct lmw_buf cell = {0};
     lmw_buf_str(out, "<thead><tr>");
-    for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
+    for (const struct lmw_report_column *c = lmw_report_column(r, lmw_report_columns); c->head;
+         c = lmw_report_column(r, c + 1)) {
         lmw_buf_printf(out, "<th scope=\"col\"%s>", c->left ? " class=\"text\"" : "");
         escape(out, c->head);
         element(out, "small", "", c->unit);
         lmw_buf_str(out, "</th>");
     }
-    lmw_buf_str(out, "</tr></thead><tbody>");
+    lmw_buf_str(out, "</tr></thead>");
+}
+
+/* The figure, and its interval below it. */
+static void put_cell(const struct lmw_report_column *c, const struct lmw_summary *s,
+                     struct lmw_buf *out)
+{
+    struct lmw_buf text = {0};
+    lmw_buf_printf(out, "<td class=\"%s %s\">", c->left ? "text" : "", c->head);
+    c->cell(s, &text);
+    escape(out, text.ptr);
+    text.len = 0;
+    lmw_report_interval(c, s, &text);
+    if (text.len)
+        element(out, "small", "", text.ptr);
+    lmw_buf_str(out, "</td>");
+    lmw_buf_free(&text);
+}
+
+static int put_table(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    put_heads(r, out);
+    lmw_buf_str(out, "<tbody>");
     for (int row = 0; row < r->n_row; row++) {
         lmw_buf_printf(out, "<tr%s>", r->rows[row].pareto ? " class=\"pareto\"" : "");
-        for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
-            cell.len = 0;
-            c->cell(&r->rows[row], &cell);
-            element(out, "td", c->left ? " class=\"text\"" : "", cell.ptr);
-        }
+        for (const struct lmw_report_column *c = lmw_report_column(r, lmw_report_columns); c->head;
+             c = lmw_report_column(r, c + 1))
+            put_cell(c, &r->rows[row], out);
         lmw_buf_str(out, "</tr>");
     }
     lmw_buf_str(out, "</tbody>");
-    lmw_buf_free(&cell);
     return LMW_OK;
 }
 
 static int put_definitions(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
 {
-    for (const struct lmw_report_column *c = lmw_report_columns; c->head; c++) {
+    for (const struct lmw_report_column *c = lmw_report_column(r, lmw_report_columns); c->head;
+         c = lmw_report_column(r, c + 1)) {
         element(out, "dt", "", c->head);
         element(out, "dd", "", c->help);
     }
@@ -80,28 +100,32 @@ static int put_caveats(const struct lmw_report *r, struct lmw_buf *out, struct l
 static void put_breakdown(const struct lmw_report *r, const struct lmw_breakdown *b,
                           struct lmw_buf *out)
 {
-    lmw_buf_str(out, "<table><caption>% right by ");
+    struct lmw_buf text = {0};
+    int n_row, n_column;
+    lmw_report_grid_size(b, &n_row, &n_column);
+    lmw_buf_str(out, "<div class=\"wide\"><table><caption>% right by ");
     escape(out, b->field);
-    lmw_buf_str(out, "</caption><thead><tr><th scope=\"col\" class=\"text\">value</th>");
-    element(out, "th", " scope=\"col\"", "queries");
-    for (int k = 0; k < b->n_run; k++)
-        element(out, "th", " scope=\"col\"", lmw_report_label(&r->rows[k]));
-    lmw_buf_str(out, "</tr></thead><tbody>");
-    for (int i = 0; i < b->n_value; i++) {
+    lmw_buf_str(out, "</caption>");
+    for (int row = 0; row < n_row; row++) {
         lmw_buf_str(out, "<tr>");
-        element(out, "td", " class=\"text\"", b->value[i]);
-        lmw_buf_printf(out, "<td>%lld</td>", (long long)b->n[i * b->n_run]);
-        for (int k = 0; k < b->n_run; k++)
-            lmw_buf_printf(out, "<td>%.1f</td>", 100 * b->accuracy[i * b->n_run + k].value);
+        for (int k = 0; k < n_column; k++) {
+            text.len = 0;
+            lmw_report_grid_cell(r, b, row, k, &text);
+            element(out, row ? "td" : "th", k ? "" : " class=\"text\"", text.len ? text.ptr : "");
+        }
         lmw_buf_str(out, "</tr>");
     }
-    lmw_buf_str(out, "</tbody></table>");
+    lmw_buf_str(out, "</table></div>");
+    lmw_buf_free(&text);
 }
 
 static int put_breakdowns(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
 {
+    if (r->n_breakdown)
+        lmw_buf_str(out, "<h2>Where the answers are right</h2><div class=\"parts\">");
     for (int i = 0; i < r->n_breakdown; i++)
         put_breakdown(r, &r->breakdowns[i], out);
+    lmw_buf_str(out, r->n_breakdown ? "</div>" : "");
     return LMW_OK;
 }
 

@@ -1,88 +1,171 @@
 /* The terminal's form of the report: aligned columns, no colour, at most as wide as its content. */
 #include "report/columns.h"
 
-#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { MAX_COLUMNS = 24 };
+enum { MAX_WIDTH = 40, LINE_WIDTH = 110 };
+
+static bool is_continuation(char c)
+{
+    return (c & 0xc0) == 0x80;
+}
 
 /* Characters on screen: UTF-8 continuation bytes take no room. */
-static int width_of(const char *s)
+static int width_of_n(const char *s, size_t len)
 {
     int n = 0;
-    for (; s && *s; s++)
-        n += (*s & 0xc0) != 0x80;
+    for (size_t i = 0; i < len; i++)
+        n += !is_continuation(s[i]);
     return n;
 }
 
+static int width_of(const char *s)
+{
+    return width_of_n(s, strlen(s));
+}
+
+/* Bytes of its first n characters. */
+static int bytes_of(const char *s, int n)
+{
+    int i = 0;
+    while (s[i] && (is_continuation(s[i]) || n-- > 0))
+        i++;
+    return i;
+}
+
+/* A text wider than MAX_WIDTH is cut, and ends in an ellipsis. */
 static void pad(struct lmw_buf *out, const char *text, int width, bool left)
 {
-    int space = width - width_of(text);
-    lmw_buf_printf(out, "%*s%s%*s", left ? 0 : space, "", text ? text : "", left ? space : 0, "");
+    int w = width_of(text);
+    bool is_cut = w > MAX_WIDTH;
+    int space = width - (is_cut ? MAX_WIDTH : w);
+    lmw_buf_printf(out, "%*s%.*s%s%*s", left ? 0 : space, "",
+                   bytes_of(text, is_cut ? MAX_WIDTH - 1 : w), text, is_cut ? "…" : "",
+                   left ? space : 0, "");
 }
 
-static void cell_text(struct lmw_buf *b, const struct lmw_report_column *c,
-                      const struct lmw_summary *s)
+/* A table is texts by row and column; row and column count from 0. */
+struct table {
+    const struct lmw_report *r;
+    const struct lmw_breakdown *b; /* NULL: the main table */
+    int n_row, n_column;
+};
+
+static const struct lmw_report_column *main_column(const struct lmw_report *r, int column)
 {
-    b->len = 0;
-    c->cell(s, b);
+    const struct lmw_report_column *c = lmw_report_column(r, lmw_report_columns);
+    while (column-- > 0)
+        c = lmw_report_column(r, c + 1);
+    return c;
 }
 
-/* A line of the table; row -1 is the heads, -2 the units. */
-static void line(const struct lmw_report *r, int row, const int *width, struct lmw_buf *out)
+/* Rows 0 and 1 of the main table are heads and units. */
+static void cell(const struct table *t, int row, int column, struct lmw_buf *out)
 {
-    struct lmw_buf b = {0};
-    for (int i = 0; lmw_report_columns[i].head; i++) {
-        const struct lmw_report_column *c = &lmw_report_columns[i];
-        if (row >= 0)
-            cell_text(&b, c, &r->rows[row]);
-        if (i)
-            lmw_buf_str(out, "  ");
-        pad(out, row == -1 ? c->head : row == -2 ? c->unit : b.ptr, width[i], c->left);
+    out->len = 0;
+    if (t->b) {
+        lmw_report_grid_cell(t->r, t->b, row, column, out);
+    } else {
+        const struct lmw_report_column *c = main_column(t->r, column);
+        if (row < 2)
+            lmw_buf_str(out, row == 0 ? c->head : c->unit);
+        else
+            c->cell(&t->r->rows[row - 2], out);
+    }
+    lmw_buf_str(out, ""); /* ends the text, also of an empty cell */
+}
+
+static int column_width(const struct table *t, int column, struct lmw_buf *scratch)
+{
+    int width = 0;
+    for (int row = 0; row < t->n_row; row++) {
+        cell(t, row, column, scratch);
+        int w = width_of(scratch->ptr);
+        width = w > width ? w : width;
+    }
+    return width < MAX_WIDTH ? width : MAX_WIDTH;
+}
+
+static void put_row(const struct table *t, int row, const int *width, struct lmw_buf *scratch,
+                    struct lmw_buf *out)
+{
+    for (int k = 0; k < t->n_column; k++) {
+        cell(t, row, k, scratch);
+        lmw_buf_str(out, k ? "  " : "");
+        pad(out, scratch->ptr, width[k], t->b ? k == 0 : main_column(t->r, k)->left);
     }
     while (out->len && out->ptr[out->len - 1] == ' ')
         out->len--;
     lmw_buf_str(out, "\n");
-    lmw_buf_free(&b);
 }
 
-static void measure(const struct lmw_report *r, int *width)
+static void put_table(const struct table *t, struct lmw_buf *out)
 {
-    struct lmw_buf b = {0};
-    for (int i = 0; lmw_report_columns[i].head; i++) {
-        const struct lmw_report_column *c = &lmw_report_columns[i];
-        width[i] = width_of(c->head) > width_of(c->unit) ? width_of(c->head) : width_of(c->unit);
-        for (int row = 0; row < r->n_row; row++) {
-            cell_text(&b, c, &r->rows[row]);
-            if (width_of(b.ptr) > width[i])
-                width[i] = width_of(b.ptr);
-        }
-    }
-    lmw_buf_free(&b);
+    struct lmw_buf scratch = {0};
+    int *width = calloc((size_t)t->n_column, sizeof *width);
+    for (int k = 0; width && k < t->n_column; k++)
+        width[k] = column_width(t, k, &scratch);
+    for (int row = 0; width && row < t->n_row; row++)
+        put_row(t, row, width, &scratch, out);
+    out->failed |= !width || scratch.failed;
+    lmw_buf_free(&scratch);
+    free(width);
 }
 
-static void breakdown(const struct lmw_report *r, const struct lmw_breakdown *b,
-                      struct lmw_buf *out)
+/* What is the same in every row, said once. */
+static void put_shared(const struct lmw_report *r, struct lmw_buf *out)
 {
-    lmw_buf_printf(out, "\n%% right by %s\n%-18s %8s", b->field, "", "queries");
-    for (int k = 0; k < b->n_run; k++)
-        lmw_buf_printf(out, "  %8s", lmw_report_label(&r->rows[k]));
+    const struct lmw_summary *s = &r->rows[0];
     lmw_buf_str(out, "\n");
-    for (int i = 0; i < b->n_value; i++) {
-        lmw_buf_printf(out, "%-18s %8lld", b->value[i], (long long)b->n[i * b->n_run]);
-        for (int k = 0; k < b->n_run; k++)
-            lmw_buf_printf(out, "  %8.1f", 100 * b->accuracy[i * b->n_run + k].value);
-        lmw_buf_str(out, "\n");
+    if (!lmw_report_many_workloads(r) && s->workload)
+        lmw_buf_printf(out, "workload: %s\n", s->workload);
+    if (!lmw_report_many_sources(r))
+        lmw_buf_printf(out, "joules from: %s\n", s->basis ? s->basis : "no meter");
+}
+
+/* Each caveat is a paragraph: lines broken at spaces, the later ones indented. */
+static void put_caveats(const struct lmw_report *r, struct lmw_buf *out)
+{
+    struct lmw_buf lines = {0};
+    lmw_report_caveats(r, &lines);
+    int column = 0;
+    for (const char *at = lines.ptr; at && *at;) {
+        size_t n = strcspn(at, " \n");
+        int w = width_of_n(at, n);
+        if (column > 0 && column + 1 + w > LINE_WIDTH) {
+            lmw_buf_str(out, "\n  ");
+            column = 2;
+        } else if (column > 0) {
+            lmw_buf_str(out, " ");
+            column++;
+        }
+        lmw_buf_put(out, at, n);
+        column += w;
+        at += n;
+        if (*at == '\n') {
+            lmw_buf_str(out, "\n");
+            column = 0;
+        }
+        at += *at != 0;
     }
+    out->failed |= lines.failed;
+    lmw_buf_free(&lines);
 }
 
 void lmw_report_text(const struct lmw_report *r, struct lmw_buf *out)
 {
-    int width[MAX_COLUMNS] = {0};
-    measure(r, width);
-    for (int row = -2; row < r->n_row; row++)
-        line(r, row == -2 ? -1 : row == -1 ? -2 : row, width, out);
-    lmw_buf_str(out, "\n* no other row is as accurate for fewer joules\n");
-    lmw_report_caveats(r, out);
-    for (int i = 0; i < r->n_breakdown; i++)
-        breakdown(r, &r->breakdowns[i], out);
+    struct table t = {r, NULL, r->n_row + 2, 0};
+    while (main_column(r, t.n_column)->head)
+        t.n_column++;
+    put_table(&t, out);
+    put_shared(r, out);
+    lmw_buf_str(out, "* no other row is as accurate for fewer joules\n");
+    put_caveats(r, out);
+    for (int i = 0; i < r->n_breakdown; i++) {
+        t.b = &r->breakdowns[i];
+        lmw_report_grid_size(t.b, &t.n_row, &t.n_column);
+        lmw_buf_printf(out, "\n%% right by %s\n", t.b->field);
+        put_table(&t, out);
+    }
 }

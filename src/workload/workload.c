@@ -227,7 +227,7 @@ int lmw_workload_next(struct lmw_workload *w, struct lmw_record *r, struct lmw_a
             return 0;
         if ((rc = parse_line(w, line, r, arena, &w->failed)) > 0)
             return rc;
-        lmw_wrap(&w->failed, "%.128s line %lld", w->name, (long long)w->line);
+        lmw_wrap(&w->failed, "%.128s:%lld", w->name, (long long)w->line);
     }
     return lmw_fail(err, w->failed.code, "%s", w->failed.msg);
 }

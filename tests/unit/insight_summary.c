@@ -126,6 +126,23 @@ static void readings_that_are_missing(void **state)
     assert_true(s[0].pareto && !s[1].pareto);
 }
 
+static void run_without_scores(void **state)
+{
+    struct fixture *f = *state;
+    struct lmw_summary *s;
+    struct lmw_breakdown b;
+    int64_t a = run(f, "a");
+    add(f, a, NAN, 10, 2, "{\"language\": \"de\"}");
+    add(f, a, NAN, 20, 2, "{\"language\": \"en\"}");
+    assert_int_equal(lmw_insight_summaries(f->store, NULL, 0, &f->arena, &s, &f->err), 1);
+    assert_true(isnan(s->accuracy.value) && isnan(s->ipw.value) && isnan(s->ipj.value));
+    assert_true(fabs(s->energy_j.value - 15) <= 1e-12);
+    assert_false(s->pareto);
+    assert_int_equal(lmw_insight_breakdown(f->store, s, 1, "language", &f->arena, &b, &f->err), 0);
+    assert_int_equal(b.n_value, 2);
+    assert_true(isnan(b.accuracy[0].value));
+}
+
 static void bootstrap_covers_and_repeats(void **state)
 {
     struct fixture *f = *state;
@@ -193,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ratios_of_means, setup, teardown),
         cmocka_unit_test_setup_teardown(readings_that_are_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(run_without_scores, setup, teardown),
         cmocka_unit_test_setup_teardown(bootstrap_covers_and_repeats, setup, teardown),
         cmocka_unit_test(pareto_front),
         cmocka_unit_test_setup_teardown(breakdown_by_an_extra_field, setup, teardown),

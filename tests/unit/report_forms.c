@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HOSTILE "</script><b>&\"x"
@@ -62,8 +63,81 @@ static void text_marks_what_is_estimated_and_unknown(void **state)
     assert_non_null(strstr(out.ptr, "~0.500"));    /* estimated */
     assert_non_null(strstr(out.ptr, "97.0 [95.0, 98.0]"));
     assert_non_null(strstr(out.ptr, "  -  ")); /* net joules and RSS are not known */
-    assert_non_null(strstr(out.ptr, "no power meter"));
+    assert_non_null(strstr(out.ptr, "~ joules are an estimate"));
     assert_null(strstr(out.ptr, "nan"));
+    lmw_buf_free(&out);
+}
+
+/* Columns that tell nothing apart are left out; a run's name appears where nothing else tells rows apart. */
+static void columns_are_those_needed(void **state)
+{
+    struct lmw_summary rows[] = {measured(), measured()};
+    struct lmw_report r = {.rows = rows, .n_row = 2};
+    struct lmw_buf out = {0};
+    rows[0].run.name = "first-run";
+    rows[1].run.name = "second-run";
+    rows[1].quantization = "Q4_K";
+    lmw_report_text(&r, &out);
+    assert_null(strstr(out.ptr, "first-run"));
+    assert_null(strstr(out.ptr, "source"));
+    assert_non_null(strstr(out.ptr, "joules from: rapl:package-0\n"));
+    out.len = 0;
+    rows[1].quantization = "Q8_0";
+    rows[1].basis = "battery:BAT0";
+    lmw_report_text(&r, &out);
+    assert_non_null(strstr(out.ptr, "first-run"));
+    assert_non_null(strstr(out.ptr, "source"));
+    assert_non_null(strstr(out.ptr, "battery:BAT0\n"));
+    lmw_buf_free(&out);
+}
+
+/* A cut name keeps whole characters, and no caveat's line is longer than a terminal. */
+static void text_stays_narrow(void **state)
+{
+    enum { N = 40 };
+    struct lmw_summary rows[N];
+    struct lmw_buf out = {0};
+    char names[N][96];
+    for (int i = 0; i < N; i++) {
+        rows[i] = measured();
+        snprintf(names[i], sizeof names[i], "%02d-%s%s", i, "ääääääääääääääääääää",
+                 "ääääääääääääääääääää");
+        rows[i].run.name = names[i];
+        rows[i].n_failed = 1;
+        rows[i].run.finished = false;
+    }
+    lmw_report_text(&(struct lmw_report){.rows = rows, .n_row = N}, &out);
+    assert_non_null(strstr(out.ptr, "ä…  m"));
+    assert_non_null(strstr(out.ptr, "and 37 more."));
+    for (char *line = strtok(out.ptr, "\n"); line; line = strtok(NULL, "\n")) {
+        int n = 0;
+        for (char *c = line; *c; c++)
+            n += (*c & 0xc0) != 0x80;
+        assert_true(n <= 160);
+    }
+    lmw_buf_free(&out);
+}
+
+/* The shorter list goes across, and a cell without records is "-". */
+static void breakdown_goes_the_shorter_way(void **state)
+{
+    struct lmw_summary rows[] = {measured(), measured(), measured()};
+    const char *values[] = {"de", "en"};
+    int64_t n[] = {4, 4, 4, 5, 5, 0};
+    struct lmw_interval half = {0.5, 0.4, 0.6},
+                        a[] = {half, half, half, half, half, {NAN, NAN, NAN}};
+    struct lmw_breakdown b = {"language", 2, 3, values, n, a};
+    struct lmw_report r = {rows, 3, &b, 1};
+    struct lmw_buf out = {0};
+    rows[0].quantization = "F16";
+    rows[1].quantization = "F32";
+    lmw_report_text(&r, &out);
+    assert_non_null(strstr(out.ptr, "\n           de    en\nqueries     4     5\n"));
+    assert_non_null(strstr(out.ptr, "\nQ8_0     50.0     -\n"));
+    out.len = 0;
+    b.n_run = r.n_row = 2;
+    lmw_report_text(&r, &out);
+    assert_non_null(strstr(out.ptr, "\n    queries   F16   F32\nde        4  50.0  50.0\n"));
     lmw_buf_free(&out);
 }
 
@@ -101,6 +175,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_marks_what_is_estimated_and_unknown),
+        cmocka_unit_test(columns_are_those_needed),
+        cmocka_unit_test(text_stays_narrow),
+        cmocka_unit_test(breakdown_goes_the_shorter_way),
         cmocka_unit_test(json_has_null_for_unknown),
         cmocka_unit_test(page_is_whole_and_escaped),
     };

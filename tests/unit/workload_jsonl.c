@@ -103,9 +103,9 @@ static void test_refused(void **state)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "%s\n%s\n", good, bad[i].line);
-        refuses(text, "line 3", bad[i].words);
+        refuses(text, ":3: ", bad[i].words);
     }
-    refuses_bytes("{\"query_id\":\"1\",\"prompt\":\"a\0b\"}", 31, "line 1", "not JSON");
+    refuses_bytes("{\"query_id\":\"1\",\"prompt\":\"a\0b\"}", 31, ":1: ", "not JSON");
 }
 
 static void test_long_line(void **state)
@@ -114,7 +114,7 @@ static void test_long_line(void **state)
     char *text = malloc(len);
 
     memset(text, 'x', len);
-    refuses_bytes(text, len, "line 1", "at most");
+    refuses_bytes(text, len, ":1: ", "at most");
     free(text);
 }
 
@@ -239,7 +239,7 @@ static void test_many_ids(void **state)
         lmw_buf_printf(&text, "{\"query_id\":\"id-%d\",\"prompt\":\"a\"}\n", i);
     assert_int_equal(read_all(text.ptr, text.len, &err), 20000);
     lmw_buf_str(&text, "{\"query_id\":\"id-3\",\"prompt\":\"a\"}\n");
-    refuses_bytes(text.ptr, text.len, "line 20001", "'id-3'");
+    refuses_bytes(text.ptr, text.len, ":20001: ", "'id-3'");
     lmw_buf_free(&text);
 }
 
