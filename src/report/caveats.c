@@ -109,6 +109,6 @@ void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out)
                     "The rows answer different workloads: compare accuracies only within one.\n");
     if (estimated)
         lmw_buf_str(out, "~ joules are an estimate (busy share x an assumed power range), good to "
-                         "±50 % at best: this machine offers no power meter. Ratios between rows "
+                         "±50 % at best: no power meter was read. Ratios between rows "
                          "are better than the values.\n");
 }
