@@ -84,6 +84,8 @@ static int remember(struct energy_book *b, const char *query_id, int64_t repeat,
 
 static void forget(struct energy_book *b, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++)
         free(b->owed[i].query_id);
     memmove(b->owed, b->owed + n, (b->n_owed - n) * sizeof *b->owed);
@@ -128,8 +130,7 @@ static int settle_owed(struct energy_book *b, struct lmw_err *err)
             break;
         rc = write_owed(b, &b->owed[n], &e, err);
     }
-    if (n > 0)
-        forget(b, n);
+    forget(b, n);
     return rc;
 }
 
