@@ -1,5 +1,5 @@
 /* lmw_quantize_file: formats chosen, values and keys kept, bad input refused; and, where
- * llama.cpp's tools are installed (LMW_PEER, else ~/.cache/llama-cpp-peer/bin) and the zoo is
+ * llama.cpp's tools are installed (LMW_LLAMA_CPP, else ~/.cache/llama-cpp-peer/bin) and the zoo is
  * there (LMW_SHARED, else ../shared), the same choices and the same bits as theirs. */
 #include "base/rng.h"
 #include "engine/engine.h"
@@ -323,7 +323,7 @@ static const char *zoo(char path[512], const char *name)
 
 static bool peer_tool(char path[512], const char *tool)
 {
-    const char *bin = getenv("LMW_PEER"), *home = getenv("HOME");
+    const char *bin = getenv("LMW_LLAMA_CPP"), *home = getenv("HOME");
     if (bin)
         snprintf(path, 512, "%s/%s", bin, tool);
     else
