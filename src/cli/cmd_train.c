@@ -14,6 +14,7 @@
 
 struct train {
     const char *data, *out, *eval, *checkpoint, *resume, *chat_template, *log, *name;
+    bool words_apart;
     int64_t dim, layers, heads, kv_heads, ffn, vocab, ctx, batch_tokens;
     int64_t steps, warmup, seed, n_thread, eval_every, save_every, log_every;
     double lr, lr_min, weight_decay, clip, beta1, beta2, prompt_loss, minutes;
@@ -83,6 +84,8 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
         {"ffn", 0, OPT_INT, &o->ffn, "N", "width of the feed-forward layers (default 768)"},
         {"vocab", 0, OPT_INT, &o->vocab, "N",
          "ids of the tokenizer trained on DATA (default 1024)"},
+        {"words-apart", 0, OPT_FLAG, &o->words_apart, NULL,
+         "tokens never join a word to what precedes it"},
         {"ctx", 0, OPT_INT, &o->ctx, "N", "longest sequence in tokens (default 256)"},
         {"template", 0, OPT_STR, &o->chat_template, "TEXT",
          "chat template (default: prompt, newline)"},
@@ -168,7 +171,7 @@ static int read_data(struct run *r, const char *path, struct lmw_corpus **corpus
     const struct train *o = r->o;
     int rc = lmw_corpus_read(corpus, path, lmw_str_from(o->chat_template), err);
     if (rc == LMW_OK && !r->tok)
-        rc = lmw_corpus_tokenizer(*corpus, (int)o->vocab, &r->tok, err);
+        rc = lmw_corpus_tokenizer(*corpus, (int)o->vocab, o->words_apart, &r->tok, err);
     if (rc == LMW_OK)
         rc = lmw_corpus_encode(*corpus, r->tok, (int)o->ctx, o->prompt_loss, data, err);
     if (rc < 0)

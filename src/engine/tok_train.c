@@ -134,12 +134,28 @@ static void count_word(void *arg, lmw_str text)
     tr->words.at[s->item_1 - 1].count++;
 }
 
+static bool is_ascii_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
+/* The space, quote or apostrophe that the pretokenizer leaves in front of a word is counted by itself. */
+static void count_apart(void *arg, lmw_str text)
+{
+    char first = text.ptr[0], second = text.len > 1 ? text.ptr[1] : 0;
+    bool is_led = (uint8_t)first < 0x80 && !is_ascii_letter(first) &&
+                  (is_ascii_letter(second) || (uint8_t)second >= 0x80);
+    if (is_led)
+        count_word(arg, (lmw_str){text.ptr, 1});
+    count_word(arg, (lmw_str){text.ptr + is_led, text.len - is_led});
+}
+
 static void count_words(struct trainer *tr, const struct lmw_split *split, const lmw_str *texts,
-                        size_t n_text)
+                        size_t n_text, bool words_apart)
 {
     size_t n_byte = 0;
     for (size_t i = 0; i < n_text && !tr->failed; i++)
-        lmw_split_run(split, texts[i], count_word, tr);
+        lmw_split_run(split, texts[i], words_apart ? count_apart : count_word, tr);
     for (size_t i = 0; i < tr->words.n; i++)
         n_byte += tr->words.at[i].text.len;
     int32_t *sym = tr->sym = malloc((n_byte + 1) * sizeof *sym);
@@ -452,7 +468,7 @@ static void free_trainer(struct trainer *tr)
 }
 
 int lmw_tok_train(struct lmw_tok **out, const lmw_str *texts, size_t n_text, int n_vocab,
-                  struct lmw_err *err)
+                  bool words_apart, struct lmw_err *err)
 {
     struct trainer tr = {0};
     struct lmw_split *split;
@@ -464,7 +480,7 @@ int lmw_tok_train(struct lmw_tok **out, const lmw_str *texts, size_t n_text, int
     int rc = lmw_split_open(&split, LMW_STR("qwen2"), err);
     if (rc < 0)
         return rc;
-    count_words(&tr, split, texts, n_text);
+    count_words(&tr, split, texts, n_text, words_apart);
     lmw_split_close(split);
     rc = learn(&tr, n_vocab, err);
     if (rc == LMW_OK)

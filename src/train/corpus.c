@@ -187,15 +187,15 @@ static size_t sample_text(lmw_str text, lmw_str *out)
     return n;
 }
 
-int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, struct lmw_tok **out,
-                         struct lmw_err *err)
+int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, bool words_apart,
+                         struct lmw_tok **out, struct lmw_err *err)
 {
     size_t most = c->is_text ? c->part[0].len / SLICE_BYTES + 1 : c->n_part;
     lmw_str *sample = malloc(most * sizeof *sample);
     if (!sample)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a sample of the corpus");
     size_t n = c->is_text ? sample_text(c->part[0], sample) : sample_pairs(c, sample);
-    int rc = lmw_tok_train(out, sample, n, n_vocab, err);
+    int rc = lmw_tok_train(out, sample, n, n_vocab, words_apart, err);
     free(sample);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* DOOR. Training: small llama-architecture models from scratch, on the CPU.
  *
  *     lmw_corpus_read(&corpus, "pairs.jsonl", chat_template, &err);
- *     lmw_corpus_tokenizer(corpus, 1024, &tok, &err);
+ *     lmw_corpus_tokenizer(corpus, 1024, false, &tok, &err);
  *     lmw_corpus_encode(corpus, tok, 256, 0.1, &data, &err);
  *     lmw_trainer_open(&t, &opts, data, &err);
  *     while (lmw_trainer_state(t)->step < n)
@@ -33,9 +33,10 @@ struct lmw_corpus;
 int lmw_corpus_read(struct lmw_corpus **out, const char *path, lmw_str chat_template,
                     struct lmw_err *err);
 void lmw_corpus_free(struct lmw_corpus *c);
-/* A tokenizer of n_vocab ids trained on the corpus, or on an even sample of it when it is large. */
-int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, struct lmw_tok **out,
-                         struct lmw_err *err);
+/* A tokenizer of n_vocab ids trained on the corpus, or on an even sample of it when it is large. words_apart: see
+ * lmw_tok_train. */
+int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, bool words_apart,
+                         struct lmw_tok **out, struct lmw_err *err);
 
 /* Token sequences, all in memory. Position p of a sequence predicts its id p + 1, whose cross-entropy counts
  * `weight[p + 1]` times; the first weight of a sequence is never used. */

@@ -17,7 +17,7 @@ static struct lmw_tok *train(void)
     lmw_str text[6];
     for (int i = 0; i < 6; i++)
         text[i] = lmw_str_from(texts[i % 3]);
-    lmw_tok_train(&t, text, 6, 300, NULL);
+    lmw_tok_train(&t, text, 6, 300, false, NULL);
     return t;
 }
 

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct lmw_err err;
     if (lmw_corpus_read(&c, path, template, &err) < 0)
         return 0;
-    if (lmw_corpus_tokenizer(c, 258, &tok, &err) == LMW_OK &&
+    if (lmw_corpus_tokenizer(c, 258, false, &tok, &err) == LMW_OK &&
         lmw_corpus_encode(c, tok, 16, 0.1, &d, &err) == LMW_OK)
         for (int64_t i = 0; i < d->n_tok; i++)
             if (d->id[i] < 0 || d->id[i] >= d->n_vocab)

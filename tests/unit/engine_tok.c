@@ -44,7 +44,7 @@ static struct lmw_tok *train(int n_vocab)
     struct lmw_tok *t;
     for (int i = 0; i < 4 * N_SAMPLE; i++)
         texts[i] = lmw_str_from(samples[i % N_SAMPLE]);
-    if (lmw_tok_train(&t, texts, 4 * N_SAMPLE, n_vocab, &err) < 0)
+    if (lmw_tok_train(&t, texts, 4 * N_SAMPLE, n_vocab, false, &err) < 0)
         fail_msg("%s", err.msg);
     return t;
 }
@@ -108,7 +108,7 @@ static void test_train_by_hand(void **state)
     lmw_str text = LMW_STR("hug hug hug pug pug");
     struct lmw_err err = {0};
     struct lmw_tok *t;
-    assert_int_equal(lmw_tok_train(&t, &text, 1, 263, &err), 0);
+    assert_int_equal(lmw_tok_train(&t, &text, 1, 263, false, &err), 0);
     assert_int_equal(lmw_tok_n_vocab(t), 263);
     for (int i = 0; i < 5; i++)
         assert_true(lmw_str_is(lmw_tok_piece(t, 258 + i), expected[i]));
@@ -122,10 +122,35 @@ static void test_train_by_hand(void **state)
     assert_memory_equal(ids, want, sizeof want);
     lmw_tok_free(t);
 
-    assert_int_equal(lmw_tok_train(&t, &text, 1, 264, &err), LMW_EARG);
+    assert_int_equal(lmw_tok_train(&t, &text, 1, 264, false, &err), LMW_EARG);
     assert_non_null(strstr(err.msg, "263"));
     assert_null(t);
-    assert_int_equal(lmw_tok_train(&t, &text, 1, 257, &err), LMW_EARG);
+    assert_int_equal(lmw_tok_train(&t, &text, 1, 257, false, &err), LMW_EARG);
+}
+
+/* Words trained apart: what stands before a word never changes its tokens. */
+static void test_words_apart(void **state)
+{
+    lmw_str text = LMW_STR("hug hug \"hug\" l'hug hug pug's pug (pug) pug hug \xc3\xa9t\xc3\xa9 "
+                           "\xc3\xa9t\xc3\xa9 \xc3\xa9t\xc3\xa9 add_hug add_pug add");
+    static const char *const leads[] = {" ", "\"", "'", "(", "_"};
+    struct lmw_err err = {0};
+    struct lmw_tok *t;
+    int32_t alone[16], led[16];
+    assert_int_equal(lmw_tok_train(&t, &text, 1, 266, true, &err), 0);
+    for (int i = 258; i < 266; i++) /* "ug", "hug", ...: no token joins a lead to a word */
+        assert_null(strpbrk(lmw_tok_text(t, i).ptr, "\xc4\"'(_"));
+    for (int w = 0; w < 2; w++) {
+        const char *word = w ? "hug" : "\xc3\xa9t\xc3\xa9";
+        size_t n = lmw_tok_encode(t, lmw_str_from(word), false, false, alone, 16);
+        for (size_t i = 0; i < sizeof leads / sizeof *leads; i++) {
+            char both[16];
+            snprintf(both, sizeof both, "%s%s", leads[i], word);
+            assert_int_equal(lmw_tok_encode(t, lmw_str_from(both), false, false, led, 16), n + 1);
+            assert_memory_equal(led + 1, alone, n * sizeof *alone);
+        }
+    }
+    lmw_tok_free(t);
 }
 
 static void test_train_twice(void **state)
@@ -434,11 +459,11 @@ static void test_llama_cpp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_train_by_hand),
-        cmocka_unit_test(test_train_twice),        cmocka_unit_test(test_specials),
-        cmocka_unit_test(test_store_load),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_every_pretokenizer), cmocka_unit_test(test_fixtures),
-        cmocka_unit_test(test_llama_cpp),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_train_by_hand),
+        cmocka_unit_test(test_words_apart), cmocka_unit_test(test_train_twice),
+        cmocka_unit_test(test_specials),    cmocka_unit_test(test_store_load),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_every_pretokenizer),
+        cmocka_unit_test(test_fixtures),    cmocka_unit_test(test_llama_cpp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

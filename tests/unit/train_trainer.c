@@ -313,7 +313,7 @@ static struct made make(const char *path, int n_vocab, int n_ctx)
 {
     struct made m;
     ok(lmw_corpus_read(&m.corpus, path, LMW_STR(TEMPLATE), &err));
-    ok(lmw_corpus_tokenizer(m.corpus, n_vocab, &m.tok, &err));
+    ok(lmw_corpus_tokenizer(m.corpus, n_vocab, false, &m.tok, &err));
     ok(lmw_corpus_encode(m.corpus, m.tok, n_ctx, 0.1, &m.data, &err));
     return m;
 }
