@@ -80,7 +80,7 @@ static int make_model(void **state)
     lmw_str text = LMW_STR("only its bytes");
     lmw_rng_init(&rng, 5);
     if (lmw_gguf_writer_open(&w, model_path(), &err) < 0 ||
-        lmw_tok_train(&tok, &text, 1, N_VOCAB, &err) < 0)
+        lmw_tok_train(&tok, &text, 1, N_VOCAB, false, &err) < 0)
         return -1;
     put_keys(w);
     lmw_tok_store(tok, w, LMW_STR("[{{ messages[0]['content'] }}]"), &err);
