@@ -1,9 +1,174 @@
+/* lmwatt meters: every power source this machine could have, present or why not; --watch shows what they say.
+ *
+ * The table is the answer to "what will my joules mean": what each rail covers, how it is read, how often its
+ * counter ticks (measured by watching it), in what steps, and which rails make the total. A modelled
+ * source is marked ~ in every line. */
+#include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/model_opts.h"
+#include "meter/meter.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_SOURCE = 256 };
+
+static const char *method(const struct lmw_source_info *s)
+{
+    static const char *const names[] = {
+        [LMW_COUNTER] = "counter", [LMW_POWER] = "power", [LMW_ESTIMATE] = "estimate"};
+    return names[s->reading];
+}
+
+static json_t *int_or_null(int64_t v, bool known)
+{
+    return known ? json_integer(v) : json_null();
+}
+
+static json_t *source_json(const struct lmw_source_info *s)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", s->name, "boundary",
+                     s->boundary, "method", method(s), "present", s->present, "chosen", s->chosen,
+                     "period_ns", int_or_null(s->period_ns, s->period_ns != LMW_NULL),
+                     "resolution_uj", int_or_null(s->resolution_uj, s->resolution_uj != LMW_NULL),
+                     "wrap_uj", int_or_null(s->wrap_uj, s->wrap_uj > 0), "reason",
+                     s->reason[0] ? json_string(s->reason) : json_null());
+}
+
+static void period_text(const struct lmw_source_info *s, char out[24])
+{
+    double ms = (double)s->period_ns * 1e-6;
+    if (s->period_ns == LMW_NULL || !s->present)
+        snprintf(out, 24, "-");
+    else
+        snprintf(out, 24, ms < 10 ? "%.2f ms" : "%.0f ms", ms);
+}
+
+static void step_text(const struct lmw_source_info *s, char out[24])
+{
+    if (s->resolution_uj == LMW_NULL || !s->present)
+        snprintf(out, 24, "-");
+    else
+        snprintf(out, 24, "%lld uJ", (long long)s->resolution_uj);
+}
+
+static void print_table(const struct lmw_source_info *s, int n)
+{
+    char period[24], step[24], name[64];
+    printf("  %-22s %-9s %-9s %9s %10s  %s\n", "source", "boundary", "method", "period", "step",
+           "");
+    for (int i = 0; i < n; i++) {
+        period_text(&s[i], period);
+        step_text(&s[i], step);
+        snprintf(name, sizeof name, "%s%s", s[i].reading == LMW_ESTIMATE ? "~" : "", s[i].name);
+        printf("%s %-22s %-9s %-9s %9s %10s  %s%s%s\n", s[i].chosen ? "*" : " ", name,
+               s[i].boundary, method(&s[i]), period, step,
+               s[i].chosen    ? "chosen"
+               : s[i].present ? "present"
+                              : "absent",
+               s[i].reason[0] ? ": " : "", s[i].reason);
+    }
+    puts("\n* makes the total.  ~ is modelled, not measured.");
+}
+
+static int list(const struct lmw_meter_opts *o, bool json)
+{
+    struct lmw_err err = {0};
+    struct lmw_source_info *s = calloc(MAX_SOURCE, sizeof *s);
+    int n = s ? lmw_meter_list(o, s, MAX_SOURCE, &err)
+              : lmw_fail(&err, LMW_ENOMEM, "no memory for the list of power sources");
+    int status = 0;
+    n = n > MAX_SOURCE ? MAX_SOURCE : n;
+    if (n < 0) {
+        status = cli_fail(&err);
+    } else if (json) {
+        json_t *all = json_array();
+        for (int i = 0; i < n; i++)
+            json_array_append_new(all, source_json(&s[i]));
+        status = cli_json_print(json_pack("{s:o}", "sources", all));
+    } else {
+        print_table(s, n);
+    }
+    free(s);
+    return status;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+    interrupted = signal;
+}
+
+static int show(const char *basis, int64_t mw, bool json, bool tty)
+{
+    if (json)
+        return cli_json_print(json_pack("{s:I, s:s, s:o}", "t_ns", (json_int_t)lmw_now_ns(),
+                                        "basis", basis, "power_mw",
+                                        int_or_null(mw, mw != LMW_NULL)));
+    if (mw == LMW_NULL)
+        printf("%s%s  no reading%s", tty ? "\r\033[K" : "", basis, tty ? "" : "\n");
+    else
+        printf("%s%s%.2f W  %s%s", tty ? "\r\033[K" : "", basis[0] == '~' ? "~" : "",
+               (double)mw * 1e-3, basis, tty ? "" : "\n");
+    fflush(stdout);
+    return 0;
+}
+
+/* The mean of the last second, each second, until interrupted or `seconds` have passed. */
+static int watch(const struct lmw_meter_opts *o, bool json, double seconds)
+{
+    struct lmw_err err = {0};
+    struct lmw_meter *m;
+    bool tty = isatty(STDOUT_FILENO) && !json;
+    if (lmw_meter_open(&m, o, &err) < 0)
+        return cli_fail(&err);
+    int status = lmw_meter_start(m, &err) < 0 ? cli_fail(&err) : 0;
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    int64_t t = lmw_now_ns(), end = seconds > 0 ? t + (int64_t)(seconds * 1e9) : INT64_MAX;
+    while (status == 0 && !interrupted && (t += 1000000000) <= end) {
+        struct timespec until = {.tv_sec = t / 1000000000, .tv_nsec = t % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        if (!interrupted)
+            status = show(lmw_meter_basis(m), lmw_meter_power_mw(m, 1000000000), json, tty);
+    }
+    if (tty)
+        puts("");
+    lmw_meter_close(m);
+    return status;
+}
 
 int cmd_meters(int argc, char **argv)
 {
-    fprintf(stderr, "lmwatt meters: not built yet\n");
-    return 1;
+    const char *source = "auto", *sysroot = getenv("LMW_SYSROOT");
+    bool json = false, live = false;
+    double seconds = 0, rate = 20;
+    const struct opt opts[] = {
+        {"source", 0, OPT_STR, &source, "SPEC",
+         "what makes the total: auto (default), none, or a comma-separated list of"
+         " rapl, rapl:ZONE, battery, estimate[:IDLE_W,FULL_W], replay:FILE"},
+        {"watch", 0, OPT_FLAG, &live, NULL, "a line with the power of the total, every second"},
+        {"seconds", 0, OPT_REAL, &seconds, "N", "stop watching after N seconds (default: go on)"},
+        {"rate", 0, OPT_REAL, &rate, "HZ", "readings a second while watching (default 20)"},
+        {"json", 0, OPT_FLAG, &json, NULL, "one JSON object; with --watch one a line"},
+        {0}};
+    const struct command_help help = {
+        "lmwatt meters [OPTIONS]",
+        "Every power source this machine could have: what it covers, how often it is updated, and why it\n"
+        "is absent or not chosen.",
+        "lmwatt meters --watch"};
+    int rc = opts_parse(opts, &help, argc, argv, NULL);
+    if (rc >= 0)
+        return rc;
+    if (!(rate > 0 && rate <= 10000))
+        return cli_usage(argv[0], "--rate must be above 0 and at most 10000");
+    if (seconds < 0 || seconds > 1e9)
+        return cli_usage(argv[0], "--seconds must be between 0 and a billion");
+    const struct lmw_meter_opts o = {
+        .sysroot = sysroot ? sysroot : "", .sources = source, .rate_hz = rate};
+    return live ? watch(&o, json, seconds) : list(&o, json);
 }

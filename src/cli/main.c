@@ -18,6 +18,7 @@ static const struct {
     {"quantize", cmd_quantize, "write a model in another tensor format"},
     {"inspect", cmd_inspect, "what is in a GGUF file"},
     {"meters", cmd_meters, "every power source of this machine, and why it is absent"},
+    {"attribute", cmd_attribute, "joules of queries from a power log"},
     {"train", cmd_train, "train a small model from scratch"},
     {"workload", cmd_workload, "generate or check workload files"},
 };

@@ -298,12 +298,13 @@ static void gather(const struct series *s, int64_t first, int64_t n,
 
 /* One pass over the window. */
 static void filter_run(struct filter *f, const struct ticks *u, const struct points *p,
-                       double shift_s)
+                       double shift_s, double shift_sd_s)
 {
     int i = 1, j = 0;
     double span_s = u->v[u->n - 1].t_s - u->v[0].t_s;
     double typical = span_s > 0 ? (u->v[u->n - 1].e_uj - u->v[0].e_uj) / span_s : 0;
-    filter_init(f, u->v[0].e_uj, fmax(typical, 1), -shift_s, u->shift_sd_s);
+    filter_init(f, u->v[0].e_uj, fmax(typical, 1),
+                shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s);
     double now = u->v[0].t_s + shift_s;
     for (; j < p->n && p->v[j].t_s <= now && p->v[j].edge < 0; j++)
         filter_begin(f, p->v[j].kind);
@@ -332,7 +333,9 @@ struct search {
     const struct ticks *u;
     const struct points *p;
     struct filter best, trial;
-    double shift_s, best_shift_s;
+    double shift_s, shift_sd_s; /* of the trials; and of the best: */
+    double best_shift_s, best_shift_sd_s;
+    double gain; /* how much likelier than the best a trial must be */
     int q, tau;
     bool tried[N_Q][N_TAU];
 };
@@ -345,11 +348,13 @@ static bool try_noise(struct search *s, int q, int tau)
     s->tried[q][tau] = true;
     s->trial.q_rel = 1e-6 * (double)(1 << 2 * q) / 4;
     s->trial.tau_rel = taus[tau];
-    filter_run(&s->trial, s->u, s->p, s->shift_s);
-    if (!(s->trial.log_likelihood > s->best.log_likelihood))
+    filter_run(&s->trial, s->u, s->p, s->shift_s, s->shift_sd_s);
+    if (!(s->trial.log_likelihood > s->best.log_likelihood + s->gain))
         return false;
     s->best = s->trial;
     s->best_shift_s = s->shift_s;
+    s->best_shift_sd_s = s->shift_sd_s;
+    s->gain = 0;
     s->q = q;
     s->tau = tau;
     return true;
@@ -358,28 +363,35 @@ static bool try_noise(struct search *s, int q, int tau)
 /* Uphill from neighbour to neighbour. */
 static void search_noise(struct search *s)
 {
+    s->shift_s = s->best_shift_s;
+    s->shift_sd_s = s->best_shift_sd_s;
     while (try_noise(s, s->q + 1, s->tau) || try_noise(s, s->q - 1, s->tau) ||
            try_noise(s, s->q, s->tau - 1) || try_noise(s, s->q, s->tau + 1))
         continue;
 }
 
-static void try_shift(struct search *s, double shift_s)
+static void try_shift(struct search *s, double shift_s, double sd_s)
 {
     if (s->u->shift_max_s > 0)
         shift_s = fmin(0, fmax(shift_s, -s->u->shift_max_s));
     memset(s->tried, 0, sizeof s->tried);
     s->shift_s = shift_s;
+    s->shift_sd_s = sd_s;
     try_noise(s, s->q, s->tau);
 }
 
-/* Where the shift may be a good part of a period, the filter's one straight line is not enough: start from several. */
+/* Where the shift may be a good part of a period, the filter's one straight line is not enough: start from several.
+ * A log that does not say how old its values are is taken at its word, unless the data speak clearly
+ * (e^6 times likelier, over a dozen updates or more) for values that were old when read. */
 static void search_shift(struct search *s)
 {
     double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
-    for (int k = 1; k <= 3 && max > 0.005; k++)
-        try_shift(s, -0.25 * k * max);
+    s->gain = sd == 0 ? 6 : 0;
+    for (int k = 1; k <= 3 && max > 0.002 && (sd > 0 || s->u->n >= 16); k++)
+        try_shift(s, -0.25 * k * max, max / sqrt(12));
     for (int k = -2; k <= 2 && max == 0 && sd > 0.003; k++)
-        try_shift(s, 0.75 * k * sd);
+        try_shift(s, 0.75 * k * sd, sd);
+    s->gain = 0;
 }
 
 /* The likeliest of all, in *f. Starts where the span before ended, which saves most of the way. */
@@ -390,12 +402,11 @@ static void search(struct filter *f, const struct ticks *u, const struct points 
     s.best.log_likelihood = -INFINITY;
     s.trial.resolution_uj = f->resolution_uj;
     s.trial.tilt = 2 * u->tilt;
-    try_noise(&s, s.q, s.tau);
+    try_shift(&s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
     search_shift(&s);
-    s.shift_s = s.best_shift_s;
     search_noise(&s);
-    if (u->shift_sd_s > 0.001)
-        try_shift(&s, s.best_shift_s + s.best.x[SHIFT]);
+    if (s.best_shift_sd_s > 0.001)
+        try_shift(&s, s.best_shift_s + s.best.x[SHIFT], s.best_shift_sd_s);
     noise->q = s.q;
     noise->tau = s.tau;
     *f = s.best;
@@ -425,7 +436,7 @@ static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_
     }
 }
 
-void fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
+bool fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
               const struct lmw_span *span, struct fit *out)
 {
     struct ticks u;
@@ -435,7 +446,7 @@ void fit_span(const struct series *s, int64_t first, int64_t n, struct known_spa
     gather(s, first, n, known, span, &u, &p);
     *out = (struct fit){0};
     if (u.n < 2)
-        return;
+        return false;
     f.resolution_uj = s->info.resolution_uj > 0 ? (double)s->info.resolution_uj : 1;
     search(&f, &u, &p, &known->noise);
     bracket(s, first, n, span->start_ns, (double)u.e0_uj, &lo[0], &hi[0]);
@@ -450,4 +461,5 @@ void fit_span(const struct series *s, int64_t first, int64_t n, struct known_spa
     out->upper_uj = fmin(out->energy_uj + half, hi[1] - lo[0]);
     if (span->first_ns != LMW_NULL)
         out->prefill_uj = fmin(fmax(f.x[EDGE + 1] - start, 0), out->energy_uj);
+    return true;
 }

@@ -73,8 +73,8 @@ int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err
 
 struct around {
     int64_t before; /* last value at or before the start */
-    int64_t after;  /* the value that settles the span */
-    int64_t close;  /* the first value (of a counter: changed value) after the end */
+    int64_t reach;  /* the first value at or after the end; -1: none yet */
+    int64_t after;  /* the last value to use */
 };
 
 __attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out, const char *fmt,
@@ -120,43 +120,37 @@ static bool find_before(const struct series *s, int64_t n, int64_t start_ns, int
     return false;
 }
 
-/* Finds the samples after the end; false when there are too few yet. */
+/* Finds the samples after the end; false when there are too few yet. What breaks the series after a value past the
+ * end only ends the search: the energy up to that value is known. */
 static bool find_after(const struct series *s, int64_t n, bool final, int64_t end_ns,
                        struct around *a)
 {
-    int64_t i = series_lower(s, a->before, n, end_ns), last = -1;
-    int changes = 0;
-    a->close = -1;
-    if (s->info.reading == LMW_POWER) {
-        while (i < n && series_at(s, i)->flags & S_NONE)
-            i++;
-        a->close = a->after = i;
-        return i < n;
-    }
-    int64_t v = i > 0 ? series_at(s, i > 0 ? i - 1 : 0)->v : 0;
-    for (; i < n && changes < CHANGES_AFTER; i++) {
+    int64_t i = series_lower(s, a->before, n, end_ns);
+    int64_t v = series_at(s, i > a->before ? i - 1 : a->before)->v;
+    int changes = 0, enough = s->info.reading == LMW_POWER ? 0 : CHANGES_AFTER;
+    a->reach = a->after = -1;
+    for (; i < n; i++) {
         const struct sample *x = series_at(s, i);
+        if (x->flags & S_BROKEN && a->reach >= 0)
+            return true;
         if (x->flags & S_NONE)
             continue;
-        /* A reset moves nothing in v, and is the counter moving all the same. */
-        if ((x->v != v || x->flags & (S_RESET | S_GAP)) && x->t_ns > end_ns) {
-            changes++;
-            a->close = a->close < 0 ? i : a->close;
-        }
+        changes += x->t_ns > end_ns && x->v != v;
         v = x->v;
-        last = i;
+        a->after = i;
+        if (a->reach < 0)
+            a->reach = i;
+        if (changes == enough)
+            return true;
     }
-    a->after = last;
-    if (a->close < 0 && final)
-        a->close = last;
-    return changes == CHANGES_AFTER || (final && last >= 0);
+    return final && a->reach >= 0;
 }
 
 static void count_inside(const struct series *s, const struct around *a,
                          const struct lmw_span *span, struct lmw_energy *out)
 {
     int64_t last_ns = series_at(s, a->before)->t_ns;
-    for (int64_t i = a->before; i <= a->close; i++) {
+    for (int64_t i = a->before; i <= a->reach; i++) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
@@ -181,6 +175,16 @@ static bool is_stuck(const struct series *s, int64_t n, int64_t end_ns)
            s->t_value_ns - s->t_change_ns > patience;
 }
 
+/* The first sample in (from, to] across which the energy is not known; NULL when there is none. */
+static const struct sample *find_broken(const struct series *s, int64_t from, int64_t to)
+{
+    for (int64_t i = from + 1; i <= to; i++) {
+        if (series_at(s, i)->flags & S_BROKEN)
+            return series_at(s, i);
+    }
+    return NULL;
+}
+
 /* The samples around the span, or in *out why they cannot answer. */
 static bool is_covered(const struct series *s, int64_t n, bool final, const struct lmw_span *span,
                        struct around *a, struct lmw_energy *out)
@@ -192,22 +196,20 @@ static bool is_covered(const struct series *s, int64_t n, bool final, const stru
                 s->info.name);
         return false;
     }
-    if (!find_after(s, n, final, span->end_ns, a)) {
-        if (is_stuck(s, n, span->end_ns))
-            invalid(out, "stuck: %.40s does not move any more", s->info.name);
-        else
-            invalid(out, final ? "not covered: no reading after the end" : "pending");
-        return false;
-    }
-    for (int64_t i = a->before + 1; i <= a->close; i++) {
-        if (series_at(s, i)->flags & S_BROKEN) {
-            count_inside(s, a, span, out);
-            explain(s, series_at(s, i), out);
-            return false;
-        }
-    }
+    bool settled = find_after(s, n, final, span->end_ns, a);
+    if (a->reach < 0)
+        a->reach = n - 1;
     count_inside(s, a, span, out);
-    return true;
+    const struct sample *broken = find_broken(s, a->before, a->reach);
+    if (broken)
+        explain(s, broken, out);
+    else if (settled)
+        return true;
+    else if (is_stuck(s, n, span->end_ns))
+        invalid(out, "stuck: %.40s does not move any more", s->info.name);
+    else
+        invalid(out, final ? "not covered: no reading after the end" : "pending");
+    return false;
 }
 
 /* Power at t on the line between the readings a and b. */
@@ -270,7 +272,7 @@ static int64_t max_power_mw(const struct series *s, const struct around *a,
     enum { PEAK_NS = 100000000 };
     const struct sample *p = NULL;
     double max = -1;
-    for (int64_t i = a->before; i <= a->close; i++) {
+    for (int64_t i = a->before; i <= a->reach; i++) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE || x->t_ns < span->start_ns || x->t_ns > span->end_ns ||
             (p && x->t_ns - p->t_ns < PEAK_NS))
@@ -287,7 +289,10 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
                          struct lmw_energy *out)
 {
     struct fit f;
-    fit_span(s, series_first(s, n), a->after + 1, known, span, &f);
+    if (!fit_span(s, series_first(s, n), a->after + 1, known, span, &f)) {
+        invalid(out, "unresolved: %.40s did not move around the span", s->info.name);
+        return;
+    }
     double lower = f.lower_uj, upper = f.upper_uj;
     if (s->info.reading == LMW_ESTIMATE) {
         lower -= 0.5 * f.energy_uj;
