@@ -130,7 +130,7 @@ static int watch(const struct lmw_meter_opts *o, bool json, double seconds)
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     int64_t t = lmw_now_ns(), end = seconds > 0 ? t + (int64_t)(seconds * 1e9) : INT64_MAX;
-    while (status == 0 && !interrupted && (t += 1000000000) <= end) {
+    while (status == 0 && !interrupted && !ferror(stdout) && (t += 1000000000) <= end) {
         struct timespec until = {.tv_sec = t / 1000000000, .tv_nsec = t % 1000000000};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         if (!interrupted)
@@ -149,8 +149,7 @@ int cmd_meters(int argc, char **argv)
     double seconds = 0, rate = 20;
     const struct opt opts[] = {
         {"source", 0, OPT_STR, &source, "SPEC",
-         "what makes the total: auto (default), none, or a comma-separated list of"
-         " rapl, rapl:ZONE, battery, estimate[:IDLE_W,FULL_W], replay:FILE"},
+         "what makes the total (default auto: the best there is)"},
         {"watch", 0, OPT_FLAG, &live, NULL, "a line with the power of the total, every second"},
         {"seconds", 0, OPT_REAL, &seconds, "N", "stop watching after N seconds (default: go on)"},
         {"rate", 0, OPT_REAL, &rate, "HZ", "readings a second while watching (default 20)"},
@@ -159,7 +158,8 @@ int cmd_meters(int argc, char **argv)
     const struct command_help help = {
         "lmwatt meters [OPTIONS]",
         "Every power source this machine could have: what it covers, how often it is updated, and why it\n"
-        "is absent or not chosen.",
+        "is absent or not chosen. SPEC is auto, none, or a comma-separated list of rapl, rapl:ZONE, battery,\n"
+        "estimate[:IDLE_W,FULL_W] and replay:FILE.",
         "lmwatt meters --watch"};
     int rc = opts_parse(opts, &help, argc, argv, NULL);
     if (rc >= 0)

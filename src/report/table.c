@@ -103,7 +103,7 @@ static void put_row(const struct table *t, int row, const int *width, struct lmw
 static void put_table(const struct table *t, struct lmw_buf *out)
 {
     struct lmw_buf scratch = {0};
-    int *width = calloc((size_t)t->n_column, sizeof *width);
+    int *width = calloc((size_t)t->n_column + 1, sizeof *width);
     for (int k = 0; width && k < t->n_column; k++)
         width[k] = column_width(t, k, &scratch);
     for (int row = 0; width && row < t->n_row; row++)

@@ -39,6 +39,7 @@ for c in $commands; do
     [ ! -s "$dir/errors" ] || bad "lmwatt $c --help writes to standard error: $(cat "$dir/errors")"
     head -n 1 "$dir/help" | grep -q "^usage: lmwatt $c" || bad "lmwatt $c --help does not begin with its usage"
     grep -q "^  lmwatt $c " "$dir/help" || bad "lmwatt $c --help has no example"
+    awk 'length > 105 {exit 1}' "$dir/help" || bad "lmwatt $c --help is over 105 columns wide"
     items "$dir/help" | sort >"$dir/want"
     grep -c '^  \(-., \|    \)--' "$dir/help" | grep -qx "$(wc -l <"$dir/want")" ||
         bad "lmwatt $c --help has options this test does not understand"
