@@ -1,13 +1,14 @@
 /* lmwatt bench: how fast a model is on this machine, and how far from the machine's limits.
  *
- * Prefill evaluates a prompt of random ids from an empty context, decode evaluates ids one at a time
- * from an empty context with logits each (llama-bench's pp and tg). Thread counts alternate within
- * each repeat, so that a slow spell of the machine hits them alike; medians are reported with the
- * range. The share inside the matrix kernels comes from one more run of each, with the clocks on.
+ * Prefill evaluates a prompt of random ids from an empty context, decode evaluates ids one at a
+ * time from an empty context with logits each (llama-bench's pp and tg). Thread counts alternate
+ * within each repeat, so that a slow spell of the machine hits them alike; medians are reported
+ * with the range. The share inside the matrix kernels comes from one more run of each, with the
+ * clocks on.
  *
- * Bytes read: decode reads every weight once a token, so tok/s x weight bytes is the rate at which weights flow.
- * It is set beside the memory's: the best of several sums over a buffer larger than any cache, by the same threads. Weights
- * that stay in a cache can exceed it. */
+ * Bytes read: decode reads every weight once a token, so tok/s x weight bytes is the rate at which
+ * weights flow. It is set beside the memory's: the best of several sums over a buffer larger than
+ * any cache, by the same threads. Weights that stay in a cache can exceed it. */
 #include "base/clock.h"
 #include "base/pool.h"
 #include "base/rng.h"
@@ -46,7 +47,7 @@ static int parse(struct bench *b, int argc, char **argv)
         {"n-decode", 'n', OPT_INT, &b->n_decode, "N", "decoded tokens (default 128; 0: none)"},
         {"repeats", 'r', OPT_INT, &b->n_repeat, "N", "of each measurement (default 5)"},
         {"threads", 't', OPT_STR, &b->threads, "LIST",
-         "1,2,4: each of these (default: all processors)"},
+         "such as 1,2,4: each of these (default: all)"},
         {"json", 0, OPT_FLAG, &b->is_json, NULL, "one JSON object instead of a table"},
         {0},
     };
@@ -157,8 +158,9 @@ static int memory_rate(int n_thread, double *out, struct lmw_err *err)
     struct sum_job job = {0};
     struct lmw_pool *pool;
     uint64_t *x = malloc(MEMORY_BYTES);
-    int rc = x ? lmw_pool_open(&pool, n_thread, err)
-               : lmw_fail(err, LMW_ENOMEM, "no memory for the bandwidth measurement");
+    if (!x)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the bandwidth measurement");
+    int rc = lmw_pool_open(&pool, n_thread, err);
     if (rc < 0) {
         free(x);
         return rc;
@@ -309,11 +311,11 @@ int cmd_bench(int argc, char **argv)
     if (!configs)
         return cli_fail(&(struct lmw_err){LMW_ENOMEM, "no memory"});
     if ((rc = parse_threads(&b, configs, argv[0])) < 0) {
-        if ((rc = open_configs(&b, configs, &err)) < 0)
+        if (open_configs(&b, configs, &err) < 0)
             rc = cli_fail(&err);
         else if (!(ids = random_ids(&b, &configs[0])))
             rc = cli_fail(&(struct lmw_err){LMW_ENOMEM, "no memory for the prompt"});
-        else if ((rc = measure(&b, configs, ids, &err)) < 0)
+        else if (measure(&b, configs, ids, &err) < 0)
             rc = cli_fail(&err);
         else
             rc = b.is_json ? print_json(&b, configs) : print_table(&b, configs);

@@ -144,11 +144,10 @@ int cmd_generate(int argc, char **argv)
     int n_ids, rc = parse(&g, argc, argv);
     if (rc >= 0)
         return rc;
-    if ((rc = cli_engine_open(&e, g.model, g.n_thread, &err)) < 0 ||
-        (rc = prompt_text(e, &g, &prompt, &err)) < 0 ||
-        (rc = cli_tokenize(e, (lmw_str){prompt.ptr, prompt.len}, &ids, &n_ids, &err)) < 0)
-        rc = cli_fail(&err);
-    else if ((rc = answer(e, &g, ids, n_ids, &err)) < 0)
+    if (cli_engine_open(&e, g.model, g.n_thread, &err) < 0 ||
+        prompt_text(e, &g, &prompt, &err) < 0 ||
+        cli_tokenize(e, (lmw_str){prompt.ptr, prompt.len}, &ids, &n_ids, &err) < 0 ||
+        (rc = answer(e, &g, ids, n_ids, &err)) < 0)
         rc = cli_fail(&err);
     free(ids);
     lmw_buf_free(&prompt);

@@ -19,8 +19,7 @@ static int parse(struct ppl *p, int argc, char **argv)
     const struct opt opts[] = {
         {"model", 'm', OPT_STR, &p->model, "FILE", "the model, a GGUF file"},
         {"file", 'f', OPT_STR, &p->file, "FILE", "the text"},
-        {"ctx", 'c', OPT_INT, &p->n_ctx, "N",
-         "window in tokens (default 512, at most the model's)"},
+        {"ctx", 'c', OPT_INT, &p->n_ctx, "N", "window (default 512, at most the model's)"},
         {"threads", 't', OPT_INT, &p->n_thread, "N", "default 0: one per processor"},
         {"json", 0, OPT_FLAG, &p->is_json, NULL, "one JSON object instead of text"},
         {0},
@@ -107,10 +106,10 @@ int cmd_perplexity(int argc, char **argv)
     int rc = parse(&p, argc, argv);
     if (rc >= 0)
         return rc;
-    if ((rc = cli_engine_open(&e, p.model, p.n_thread, &err)) < 0 ||
-        (rc = lmw_file_read(p.file, (size_t)1 << 30, &text, &err)) < 0 ||
-        (rc = cli_tokenize(e, (lmw_str){text.ptr, text.len}, &ids, &s.n_ids, &err)) < 0 ||
-        (rc = run(e, &p, ids, &s, &err)) < 0)
+    if (cli_engine_open(&e, p.model, p.n_thread, &err) < 0 ||
+        lmw_file_read(p.file, (size_t)1 << 30, &text, &err) < 0 ||
+        cli_tokenize(e, (lmw_str){text.ptr, text.len}, &ids, &s.n_ids, &err) < 0 ||
+        run(e, &p, ids, &s, &err) < 0)
         rc = cli_fail(&err);
     else
         rc = show(e, &p, &s);

@@ -51,7 +51,7 @@ json_t *cli_json_text(lmw_str s)
     if (whole)
         return whole;
     struct lmw_buf b = {0};
-    while (s.len) {
+    while (s.ptr && s.len) {
         size_t n = utf8_len(s);
         lmw_buf_put(&b, n ? s.ptr : "\xef\xbf\xbd", n ? n : 3);
         s.ptr += n ? n : 1;

@@ -1,5 +1,5 @@
-/* The engine: a loaded model, its tokenizer and chat template, and the thread pool. Sessions are opened
- * over it (session.c); everything here but the profile counters is read-only after open. */
+/* The engine: a loaded model, its tokenizer and chat template, and the thread pool. Sessions are
+ * opened over it (session.c); everything here but the profile counters is read-only after open. */
 #include "engine/engine.h"
 
 #include "base/cpu.h"

@@ -1,9 +1,9 @@
 /* GGUF architecture name -> the stack of blocks it is made of. One row per architecture.
  *
- * A row says which mixers a layer has and where its norms are; the mixers find the rest by the tensor
- * names all architectures share. What a file asks for beyond that (a key that changes the arithmetic,
- * a tensor nobody binds) is refused by name: a model half understood would answer nonsense.
- * Names: llama.cpp's gguf-py constants. */
+ * A row says which mixers a layer has and where its norms are; the mixers find the rest by the
+ * tensor names all architectures share. What a file asks for beyond that (a key that changes the
+ * arithmetic, a tensor nobody binds) is refused by name: a model half understood would answer
+ * nonsense. Names: llama.cpp's gguf-py constants. */
 #include "engine/model.h"
 
 #include <stdio.h>

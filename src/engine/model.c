@@ -1,10 +1,11 @@
 /* Loading: keys and tensors of a GGUF -> struct lmw_model.
  *
- * Owns the model arena and the gguf. Weights stay in the mapping; vectors (norms, rotary factors) are
- * copied to the arena as f32. Invariants once loaded: every matrix has the shape its block computes
- * with, a type this build multiplies by, and all its bytes inside the file; every tensor of the file
- * is used by somebody (an unused one means a feature nobody computes, and is refused).
- * Refuses: unknown architectures and tensor types, keys out of range, missing or misshapen tensors. */
+ * Owns the model arena and the gguf. Weights stay in the mapping; vectors (norms, rotary factors)
+ * are copied to the arena as f32. Invariants once loaded: every matrix has the shape its block
+ * computes with, a type this build multiplies by, and all its bytes inside the file; every tensor
+ * of the file is used by somebody (an unused one means a feature nobody computes, and is refused).
+ * Refuses: unknown architectures and tensor types, keys out of range, missing or misshapen
+ * tensors. */
 #include "engine/model.h"
 
 #include "engine/quant.h"
@@ -40,12 +41,12 @@ static int array_value(const struct lmw_binder *b, const struct lmw_kv *kv, cons
     return LMW_OK;
 }
 
-int lmw_bind_int(struct lmw_binder *b, const char *name, int lo, int hi, int missing, int *out,
-                 struct lmw_err *err)
+int lmw_bind_int(struct lmw_binder *b, const char *short_key, int lo, int hi, int missing,
+                 int *out, struct lmw_err *err)
 {
     char key[NAME_CAP];
     int64_t v = 0;
-    key_name(b, name, key);
+    key_name(b, short_key, key);
     const struct lmw_kv *kv = lmw_gguf_find(b->model->gguf, key);
     if (!kv && missing >= 0) {
         *out = missing;
@@ -62,12 +63,12 @@ int lmw_bind_int(struct lmw_binder *b, const char *name, int lo, int hi, int mis
     return LMW_OK;
 }
 
-int lmw_bind_real(struct lmw_binder *b, const char *name, double lo, double hi, double missing,
-                  double *out, struct lmw_err *err)
+int lmw_bind_real(struct lmw_binder *b, const char *short_key, double lo, double hi,
+                  double missing, double *out, struct lmw_err *err)
 {
     char key[NAME_CAP];
     int rc;
-    key_name(b, name, key);
+    key_name(b, short_key, key);
     *out = missing;
     if (!lmw_gguf_find(b->model->gguf, key))
         return LMW_OK;
@@ -244,13 +245,12 @@ int lmw_bind_rope(struct lmw_binder *b, int head_size, int *out, struct lmw_err 
 static int bind_sublayer(struct lmw_binder *b, const struct lmw_block_ops *ops, const char *norm,
                          struct lmw_sublayer *out, struct lmw_err *err)
 {
-    int rc;
     out->block = lmw_arena_alloc(&b->model->arena, 1, ops->size, 64);
     if (!out->block)
         return lmw_fail(err, LMW_ENOMEM, "no room for layer %d", b->layer);
     out->block->ops = ops;
-    if ((rc = lmw_bind_vector(b, norm, b->model->n_embd, &out->norm, err)) < 0 ||
-        (rc = ops->bind(out->block, b, err)) < 0)
+    if (lmw_bind_vector(b, norm, b->model->n_embd, &out->norm, err) < 0 ||
+        ops->bind(out->block, b, err) < 0)
         return lmw_wrap(err, "layer %d (%s)", b->layer, ops->name);
     return LMW_OK;
 }
@@ -277,7 +277,7 @@ static int bind_ends(struct lmw_binder *b, struct lmw_err *err)
 {
     struct lmw_model *m = b->model;
     const struct lmw_tensor *t = lmw_gguf_find_tensor(m->gguf, "token_embd.weight");
-    int rc, n_vocab;
+    int rc, n_vocab = 0;
     if (!t)
         return lmw_fail(err, LMW_EFORMAT, "tensor 'token_embd.weight' is missing");
     int n_rows = t->ne[1] > 0 && t->ne[1] <= LMW_MAX_CTX ? (int)t->ne[1] : 0;

@@ -5,12 +5,13 @@
  *     logits = head * norm(x)
  *
  * A mixer is a BLOCK: some weights of one layer and the code that applies them, behind the vtable
- * below. Which blocks a GGUF architecture is made of is one row of families.c. A block knows nothing
- * of its neighbours: it reads the normed rows of the pass (pass.h) and writes what is added to x.
+ * below. Which blocks a GGUF architecture is made of is one row of families.c. A block knows
+ * nothing of its neighbours: it reads the normed rows of the pass (pass.h) and writes what is
+ * added to x.
  *
  * Everything here lives in the model arena or in the file's mapping and is read-only once loaded.
- * Nothing of the file is trusted: the binder checks each key's range and each tensor's shape and type,
- * and says which one is wrong and what was expected. */
+ * Nothing of the file is trusted: the binder checks each key's range and each tensor's shape and
+ * type, and says which one is wrong and what was expected. */
 #ifndef LMW_ENGINE_MODEL_H
 #define LMW_ENGINE_MODEL_H
 
@@ -67,8 +68,9 @@ struct lmw_block_ops {
     size_t (*state_size)(const struct lmw_block *b, const struct lmw_plan *plan);
     /* Bytes it wants during forward; shared by all blocks, so nothing survives in there. */
     size_t (*scratch_size)(const struct lmw_block *b, const struct lmw_plan *plan);
-    /* p->in -> p->out, both [p->n_tok, n_embd], for tokens at positions p->pos... Called by all threads
-     * of the pass at once. p->in is complete at the call; the caller puts a barrier after. */
+    /* p->in -> p->out, both [p->n_tok, n_embd], for tokens at positions p->pos... Called by all
+     * threads of the pass at once. p->in is complete at the call; the caller puts a barrier after.
+     */
     void (*forward)(const struct lmw_block *b, void *state, struct lmw_pass *p);
 };
 
@@ -119,26 +121,27 @@ int lmw_model_load(struct lmw_model *m, struct lmw_gguf *g, uint32_t cpu_flags,
                    struct lmw_err *err);
 void lmw_model_close(struct lmw_model *m); /* a zeroed model is fine */
 
-/* For bind(): reading one layer. Key names are without "ARCH." and tensor names without "blk.N.". */
+/* For bind(): reading one layer. Key names are without "ARCH." and tensor names without "blk.N.".
+ */
 struct lmw_binder {
     struct lmw_model *model;
     int layer;     /* -1: tensors and keys of the whole model */
     bool *is_used; /* per tensor of the file */
 };
-/* An integer in lo..hi; may be an array with one value per layer. `missing` is taken when the key is not
- * there, unless it is negative: then the key must be. */
-int lmw_bind_int(struct lmw_binder *b, const char *key, int lo, int hi, int missing, int *out,
-                 struct lmw_err *err);
-int lmw_bind_real(struct lmw_binder *b, const char *key, double lo, double hi, double missing,
-                  double *out, struct lmw_err *err);
+/* An integer in lo..hi; may be an array with one value per layer. `missing` is taken when the key
+ * is not there, unless it is negative: then the key must be. */
+int lmw_bind_int(struct lmw_binder *b, const char *short_key, int lo, int hi, int missing,
+                 int *out, struct lmw_err *err);
+int lmw_bind_real(struct lmw_binder *b, const char *short_key, double lo, double hi,
+                  double missing, double *out, struct lmw_err *err);
 int lmw_bind_matrix(struct lmw_binder *b, const char *name, int n_in, int n_out,
                     struct lmw_matrix *out, struct lmw_err *err);
 /* A vector as f32, in the model arena. */
 int lmw_bind_vector(struct lmw_binder *b, const char *name, int n, const float **out,
                     struct lmw_err *err);
 bool lmw_bind_has(struct lmw_binder *b, const char *name);
-/* The layer's rotary settings for heads of head_size, from the rope.* keys and rope_freqs.weight: an
- * index into model->ropes. */
+/* The layer's rotary settings for heads of head_size, from the rope.* keys and rope_freqs.weight:
+ * an index into model->ropes. */
 int lmw_bind_rope(struct lmw_binder *b, int head_size, int *out, struct lmw_err *err);
 
 /* The blocks there are. */
@@ -151,8 +154,8 @@ struct lmw_engine {
     struct lmw_pool *pool;
     struct lmw_tok *tok; /* NULL: the file has no vocabulary */
     bool kv_f32;
-    bool
-        is_profiling; /* from the first lmw_engine_profile() on: it costs two clock reads a product */
+    bool is_profiling; /* from the first lmw_engine_profile() on: it costs two clock reads a
+                          product */
     int64_t matmul_ns, total_ns;
 };
 

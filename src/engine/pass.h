@@ -1,8 +1,8 @@
 /* A pass: one batch of tokens on its way through the stack, as one thread sees it.
  *
- * All threads of the pool run the same code over the same pass, each taking its share of rows, heads
- * or tokens; lmw_pass_barrier() is where they meet. Each thread has its own struct lmw_pass with the
- * same contents but for i_thread, so that plain assignments to it need no care.
+ * All threads of the pool run the same code over the same pass, each taking its share of rows,
+ * heads or tokens; lmw_pass_barrier() is where they meet. Each thread has its own struct lmw_pass
+ * with the same contents but for i_thread, so that plain assignments to it need no care.
  *
  * Whatever the batch, the thread count or the share, a token's numbers are the same bits: every
  * product and every sum is over one token's own data in a fixed order. */
@@ -38,7 +38,7 @@ struct lmw_pass {
 
 void lmw_pass_barrier(struct lmw_pass *p);
 
-/* The step for rows of weights: a cache line of floats, so that threads do not write to one line. */
+/* The step for rows of weights: a cache line of floats, so that no two threads write to one. */
 enum { LMW_ROW_STEP = 16 };
 
 /* My part of n things, in units of step. */
@@ -60,11 +60,16 @@ static inline float *lmw_rows_f32(const struct lmw_rows *r, int i)
 /* Makes the other forms of row i out of its f32 one. acts: 1 << enum lmw_act, ORed. */
 void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsigned acts);
 
-/* y[t, i] = (W x_t)_i for the rows i that are mine, for all tokens; ld is y's row width. Returns my rows. */
+/* y[t, i] = (W x_t)_i for the rows i that are mine, for all tokens; ld is y's row width. */
 void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct lmw_rows *x,
                   float *y, int ld);
 
-/* Runs the whole stack over the pass; logits of the last n_keep rows go to `logits`. Called by all threads. */
+/* y[j, i] = (W x_j)_i for n_x rows of x in W's activation format, all by the calling thread. */
+void lmw_pass_product(struct lmw_pass *p, const struct lmw_matrix *w, int n_x, const void *x,
+                      size_t x_stride, float *y, int ld);
+
+/* Runs the whole stack over the pass; logits of the last n_keep rows go to `logits`. Called by all
+ * threads. */
 void lmw_stack_forward(struct lmw_pass *p, float *logits);
 
 #endif

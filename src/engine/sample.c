@@ -5,14 +5,15 @@
  * logits' bit patterns (three rounds of 11, 11 and 10 bits, each with a histogram of counts and of
  * probability mass on the stack). O(n_vocab) whatever k and p are.
  *
- * Filters look at probabilities at temperature 1; temperature shapes the draw among what is left (llama.cpp's
- * default order). NaN logits are never chosen unless there is nothing else. Sums run in id order, in double: the same seed and logits
- * give the same token with any compiler. */
+ * Filters look at probabilities at temperature 1; temperature shapes the draw among what is left
+ * (llama.cpp's default order). NaN logits are never chosen unless there is nothing else. Sums run
+ * in id order, in double: the same seed and logits give the same token with any compiler. */
 #include "engine/engine.h"
 
 #include <math.h>
 
-/* An order-preserving map of floats to unsigned: larger logit, larger key. NaN is below everything. */
+/* An order-preserving map of floats to unsigned: larger logit, larger key. NaN is below
+ * everything. */
 static uint32_t key_of(float x)
 {
     union {
@@ -44,8 +45,8 @@ static double weight(float logit, float max, double per_temperature)
 
 enum { RADIX = 2048 };
 
-/* Walks down from the largest key until `want` (tokens, or mass if by_mass) are kept, among what `in`
- * keeps. Ends with the digit that crosses; the last round's digit is a single key. */
+/* Walks down from the largest key until `want` (tokens, or mass if by_mass) are kept, among what
+ * `in` keeps. Ends with the digit that crosses; the last round's digit is a single key. */
 static struct cut select_cut(const float *logits, int n, float max, const struct cut *in,
                              double want, bool by_mass)
 {

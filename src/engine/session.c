@@ -1,11 +1,12 @@
 /* Sessions: one timeline of tokens each.
  *
- * A session owns one arena with all it will ever need: the blocks' state, rotary tables, activations of one batch, logits, answer ids.
- * Sizes are computed at open, where a session too big for this machine is refused; after that nothing
- * here allocates, locks or prints. Pages are committed as they are touched, so a long context that is not used costs nothing.
+ * A session owns one arena with all it will ever need: the blocks' state, rotary tables,
+ * activations of one batch, logits, answer ids. Sizes are computed at open, where a session too
+ * big for this machine is refused; after that nothing here allocates, locks or prints. Pages are
+ * committed as they are touched, so a long context that is not used costs nothing.
  *
- * A call to eval goes through the stack in batches of at most BATCH tokens, each one a round of the
- * pool; a batch too small to be worth a round runs on the calling thread. */
+ * A call to eval goes through the stack in batches of at most BATCH tokens, each one a round of
+ * the pool; a batch too small to be worth a round runs on the calling thread. */
 #include "engine/session.h"
 
 #include "base/clock.h"
@@ -52,8 +53,8 @@ static void carve_blocks(struct lmw_session *s, struct carver *c)
     s->scratch = carve(c, scratch);
 }
 
-/* Lays the session out; run twice, first over no memory for the size. Returns the bytes an ordinary session
- * touches: logits of a whole context count as one batch. */
+/* Lays the session out; run twice, first over no memory for the size. Returns the bytes an
+ * ordinary session touches: logits of a whole context count as one batch. */
 static size_t carve_session(struct lmw_session *s, struct carver *c)
 {
     const struct lmw_model *m = &s->engine->model;

@@ -1,10 +1,12 @@
 /* The forward pass: the one loop over the stack of blocks, and what blocks use during a pass.
  *
- * All threads run lmw_stack_forward() together. Between barriers each owns its share: of tokens (norms,
- * residuals, quantising) or of rows (products). The shares do not change the numbers (pass.h).
+ * All threads run lmw_stack_forward() together. Between barriers each owns its share: of tokens
+ * (norms, residuals, quantising) or of rows (products). The shares do not change the numbers
+ * (pass.h).
  *
- * Where only some logits are wanted, the rows nobody will look at leave the pass after the last layer's
- * token mixer has seen them: its cache needs them, the last channel mixer and the head do not. */
+ * Where only some logits are wanted, the rows nobody will look at leave the pass after the last
+ * layer's token mixer has seen them: its cache needs them, the last channel mixer and the head do
+ * not. */
 #include "engine/pass.h"
 
 #include "base/clock.h"
@@ -60,6 +62,15 @@ void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsi
         p->k->quantize_q8_k(x, r->form[LMW_ACT_Q8_K] + (size_t)i * r->stride[LMW_ACT_Q8_K], r->n);
 }
 
+void lmw_pass_product(struct lmw_pass *p, const struct lmw_matrix *w, int n_x, const void *x,
+                      size_t x_stride, float *y, int ld)
+{
+    int64_t t0 = p->matmul_ns ? lmw_now_ns() : 0;
+    p->k->mul[w->type].fn(w->n_in, w->n_out, n_x, w->data, w->stride, x, x_stride, y, (size_t)ld);
+    if (p->matmul_ns)
+        *p->matmul_ns += lmw_now_ns() - t0;
+}
+
 void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct lmw_rows *x,
                   float *y, int ld)
 {
@@ -67,11 +78,10 @@ void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct l
     lmw_pass_share(p, w->n_out, LMW_ROW_STEP, &from, &to);
     if (from == to || p->n_tok == 0)
         return;
-    int64_t t0 = p->matmul_ns ? lmw_now_ns() : 0;
-    p->k->mul[w->type].fn(w->n_in, to - from, p->n_tok, w->data + (size_t)from * w->stride,
-                          w->stride, x->form[w->act], x->stride[w->act], y + from, (size_t)ld);
-    if (p->matmul_ns)
-        *p->matmul_ns += lmw_now_ns() - t0;
+    struct lmw_matrix mine = *w;
+    mine.data += (size_t)from * w->stride;
+    mine.n_out = to - from;
+    lmw_pass_product(p, &mine, p->n_tok, x->form[w->act], x->stride[w->act], y + from, ld);
 }
 
 /* --- the stack --- */

@@ -1,6 +1,6 @@
 /* Arbitrary bytes as a model: refused with an error, or loaded and run for two tokens. */
-#include "base/cpu.h"
 #include "engine/model.h"
+#include "base/cpu.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* What golden tests share: the folder of outside references, comparing logits, feeding a session. */
+/* What golden tests share: the folder of outside references, comparing logits, feeding a session.
+ */
 #ifndef TESTS_GOLDEN_GOLDEN_H
 #define TESTS_GOLDEN_GOLDEN_H
 

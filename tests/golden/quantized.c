@@ -1,6 +1,7 @@
-/* Our quantised forms of a model stay close to llama.cpp's f32 logits of it: shared/zoo/llama-dense through
- * lmw_quantize_file into the directory given, each form against a bound. The weights are random, the hardest case for a
- * quantiser; the bounds are about twice what is seen (in the comment), so a broken scale or a swapped nibble fails. */
+/* Our quantised forms of a model stay close to llama.cpp's f32 logits of it:
+ * shared/zoo/llama-dense through lmw_quantize_file into the directory given, each form against a
+ * bound. The weights are random, the hardest case for a quantiser; the bounds are about twice what
+ * is seen (in the comment), so a broken scale or a swapped nibble fails. */
 #include "golden.h"
 
 #include <jansson.h>

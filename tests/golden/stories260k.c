@@ -1,10 +1,11 @@
-/* A model nobody here trained: stories260K (llama2.c's layout), written as GGUF into the directory given
- * and run. Its 256 greedy ids are the golden ones (an independent numpy forward pass), whichever way they are
- * fed, and the golden logits are met within 1e-3.
+/* A model nobody here trained: stories260K (llama2.c's layout), written as GGUF into the directory
+ * given and run. Its 256 greedy ids are the golden ones (an independent numpy forward pass),
+ * whichever way they are fed, and the golden logits are met within 1e-3.
  *
- * llama2.c: 7 int32 (dim, hidden, layers, heads, kv heads, vocab, seq), then f32: embedding, attention norms, wq, wk, wv,
- * wo, ffn norms, w1 (gate), w2 (down), w3 (up), final norm; all layers of one kind together. Rows of wq and wk already
- * pair for rotation as (2i, 2i + 1). The head is the embedding. */
+ * llama2.c: 7 int32 (dim, hidden, layers, heads, kv heads, vocab, seq), then f32: embedding,
+ * attention norms, wq, wk, wv, wo, ffn norms, w1 (gate), w2 (down), w3 (up), final norm; all
+ * layers of one kind together. Rows of wq and wk already pair for rotation as (2i, 2i + 1). The
+ * head is the embedding. */
 #include "golden.h"
 
 #include "engine/gguf.h"

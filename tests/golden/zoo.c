@@ -1,7 +1,7 @@
 /* llama.cpp's logits of small models, one per architecture: zoo NAME... checks each against
- * shared/zoo/NAME. Every kernel level, one thread and two, the prompt whole, in sevens and one by one:
- * within 1e-4 of the largest reference logit (f32 cache), the three feedings the same bits, and
- * the greedy continuation the same ids. */
+ * shared/zoo/NAME. Every kernel level, one thread and two, the prompt whole, in sevens and one by
+ * one: within 1e-4 of the largest reference logit (f32 cache), the three feedings the same bits,
+ * and the greedy continuation the same ids. */
 #include "golden.h"
 
 #include <jansson.h>

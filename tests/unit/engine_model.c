@@ -1,6 +1,6 @@
 /* Models and sessions through the doors, on small random llama files written here: shapes of every
- * kind load and run, the same tokens give the same bits however they are fed, and files that lie are refused with
- * an error that names the key or the tensor. */
+ * kind load and run, the same tokens give the same bits however they are fed, and files that lie
+ * are refused with an error that names the key or the tensor. */
 #include "engine/engine.h"
 #include "engine/gguf.h"
 #include "engine/quant.h"
@@ -320,7 +320,8 @@ static void formats(void **state)
         float *parts = logits_of(&m, 2, 7, "avx2", true);
         float *ref = logits_of(&m, 2, N_TOK, "ref", true);
         assert_memory_equal(whole, parts, n * sizeof *whole);
-        /* A last bit of an activation may tip its rounding to 8 bits: at most the noise of that rounding. */
+        /* A last bit of an activation may tip its rounding to 8 bits: at most the noise of that
+         * rounding. */
         assert_true(rel_error(whole, ref, n) < 0.05);
         printf("%s: off by %.3f, levels by %.1e\n", lmw_type_name(types[i]),
                rel_error(whole, exact, n), rel_error(whole, ref, n));

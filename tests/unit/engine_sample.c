@@ -1,4 +1,5 @@
-/* The sampler through its door: greedy, each filter against a sorting oracle, frequencies, seeds. */
+/* The sampler through its door: greedy, each filter against a sorting oracle, frequencies, seeds.
+ */
 #include "engine/engine.h"
 
 #include <math.h>

@@ -1,16 +1,19 @@
-/* Token mixer: softmax attention with a KV cache. MHA, GQA and MQA (n_head queries over n_kv heads).
+/* Token mixer: softmax attention with a KV cache. MHA, GQA and MQA (n_head queries over n_kv
+ * heads).
  *
  *     out = Wo concat_h( softmax(q_h K^T / sqrt(head_size)) V )      q, k turned by RoPE
  *
  * RoPE turns the pairs (2i, 2i + 1) of a head, as llama.cpp's llama files are laid out.
  * The cache of a layer, in f16 or f32: keys [n_kv][n_ctx][k_size], values transposed
- * [n_kv][v_size][n_ctx padded], so that both products are the matrix kernels' y = W x with the cache
- * as W: scores = K q, out = V^T p. A tile of query tokens shares each pass over the cache.
+ * [n_kv][v_size][n_ctx padded], so that both products are the matrix kernels' y = W x with the
+ * cache as W: scores = K q, out = V^T p. A tile of query tokens shares each pass over the cache.
  *
- * Same bits for any batch: a score depends on its own q and k; p is zero behind the token's own position and
- * rows of V are read in multiples of PAD, so longer tiles only append exact zeros to the same sum.
+ * Same bits for any batch: a score depends on its own q and k; p is zero behind the token's own
+ * position and rows of V are read in multiples of PAD, so longer tiles only append exact zeros to
+ * the same sum.
  *
- * Scratch: q rows, k and v rows of the batch, the mixed heads; per thread a tile of q, scores, output. */
+ * Scratch: q rows, k and v rows of the batch, the mixed heads; per thread a tile of q, scores,
+ * output. */
 #include "engine/pass.h"
 
 #include "engine/quant.h"
@@ -201,17 +204,36 @@ static void load_queries(const struct work *w, int t0, int t1, int g0, int g1)
         w->tile_q[i] *= a->scale;
 }
 
+/* The cache as weights: the first n keys of a head, and its values at the first n positions. */
+static struct lmw_matrix keys_of(const struct work *w, int head, int n)
+{
+    size_t row = w->a->k_size * w->elem;
+    return (struct lmw_matrix){.data = w->cache_k + (size_t)head * w->p->plan->n_ctx * row,
+                               .stride = row,
+                               .n_in = w->a->k_size,
+                               .n_out = n,
+                               .type = w->type};
+}
+
+static struct lmw_matrix values_of(const struct work *w, int head, int n)
+{
+    size_t row = w->n_pad * w->elem;
+    return (struct lmw_matrix){.data = w->cache_v + (size_t)head * w->a->v_size * row,
+                               .stride = row,
+                               .n_in = n,
+                               .n_out = w->a->v_size,
+                               .type = w->type};
+}
+
 /* Tokens t0..t1 of heads g0..g1, which share key/value head `head`. */
-static void attend(const struct work *w, int head, int t0, int t1, int g0, int g1)
+static void attend(struct work *w, int head, int t0, int t1, int g0, int g1)
 {
     const struct attention *a = w->a;
-    const struct lmw_pass *p = w->p;
+    struct lmw_pass *p = w->p;
     int n_key = p->pos + t1, n_row = pad(n_key), n_x = (t1 - t0) * (g1 - g0);
-    size_t k_row = a->k_size * w->elem, v_row = w->n_pad * w->elem;
+    struct lmw_matrix keys = keys_of(w, head, n_key), values = values_of(w, head, n_row);
     load_queries(w, t0, t1, g0, g1);
-    p->k->mul[w->type].fn(a->k_size, n_key, n_x,
-                          w->cache_k + (size_t)head * p->plan->n_ctx * k_row, k_row, w->tile_q,
-                          a->k_size * sizeof(float), w->tile_s, n_row);
+    lmw_pass_product(p, &keys, n_x, w->tile_q, a->k_size * sizeof(float), w->tile_s, n_row);
     float *s = w->tile_s;
     for (int t = t0; t < t1; t++)
         for (int g = g0; g < g1; g++, s += n_row) {
@@ -219,15 +241,14 @@ static void attend(const struct work *w, int head, int t0, int t1, int g0, int g
             p->k->softmax(s, n);
             memset(s + n, 0, (size_t)(n_row - n) * sizeof(float));
         }
-    p->k->mul[w->type].fn(n_row, a->v_size, n_x, w->cache_v + (size_t)head * a->v_size * v_row,
-                          v_row, w->tile_s, n_row * sizeof(float), w->tile_o, a->v_size);
+    lmw_pass_product(p, &values, n_x, w->tile_s, n_row * sizeof(float), w->tile_o, a->v_size);
     size_t bytes = (size_t)(g1 - g0) * a->v_size * sizeof(float);
     for (int t = t0; t < t1; t++)
-        memcpy(lmw_rows_f32((struct lmw_rows *)&w->mixed, t) + (size_t)g0 * a->v_size,
+        memcpy(lmw_rows_f32(&w->mixed, t) + (size_t)g0 * a->v_size,
                w->tile_o + (size_t)(t - t0) * (g1 - g0) * a->v_size, bytes);
 }
 
-static void attend_all(const struct work *w)
+static void attend_all(struct work *w)
 {
     int group = w->a->n_head / w->a->n_kv;
     /* Fewer key/value heads than threads: a unit is one query head instead of its group. */
@@ -253,7 +274,8 @@ static void forward(const struct lmw_block *block, void *state, struct lmw_pass 
     lmw_pass_share(p, a->n_kv, 1, &from, &to);
     for (int head = from; head < to; head++)
         store(&w, head);
-    /* Who stored a head attends over it where they divide evenly, and need not wait for the others. */
+    /* Who stored a head attends over it where they divide evenly, and need not wait for the
+     * others. */
     if (a->n_kv % p->n_thread)
         lmw_pass_barrier(p);
     attend_all(&w);
