@@ -99,7 +99,8 @@ int lmw_session_answer(struct lmw_session *s, const int32_t *prompt, int n_promp
 int lmw_perplexity(struct lmw_session *s, const int32_t *ids, int n, double *ppl, float *nll,
                    struct lmw_err *err);
 
-/* An eval's time inside the matrix kernels (products with weights and with the KV cache) since the last call (thread 0's view): for bench. */
+/* An eval's time inside the matrix kernels (products with weights and with the KV cache) since the
+ * last call, as thread 0 sees it: for bench. */
 void lmw_engine_profile(struct lmw_engine *e, int64_t *matmul_ns, int64_t *total_ns);
 
 /* IN.gguf -> OUT.gguf as "F32" "F16" "BF16" "Q8_0" "Q4_K" "Q5_K" "Q6_K" (that type throughout) or the mixes
