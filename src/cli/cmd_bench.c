@@ -55,7 +55,7 @@ static int parse(struct bench *b, int argc, char **argv)
         "lmwatt bench -m FILE [OPTIONS]",
         "Prefill and decode speed, the share of time in the matrix kernels, and weight bytes read\n"
         "against the memory's measured read rate.",
-        "lmwatt bench -m models/shop-f16.gguf -p 512 -n 128 -t 1,2"};
+        "lmwatt bench -m models/shop-intents-F16.gguf -p 512 -n 128 -t 1,2"};
     int rc = opts_parse(opts, &help, argc, argv, NULL);
     if (rc >= 0)
         return rc;

@@ -36,7 +36,7 @@ static int parse(struct generate *g, int argc, char **argv)
     const struct command_help help = {
         "lmwatt generate -m FILE -p TEXT [OPTIONS]",
         "Writes the model's answer to a prompt on stdout, and on stderr how fast it was.",
-        "lmwatt generate -m models/shop-f16.gguf -p 'where is my order 4711?'"};
+        "lmwatt generate -m models/shop-intents-F16.gguf -p 'where is my order 4711?'"};
     int rc = opts_parse(opts, &help, argc, argv, NULL);
     if (rc >= 0)
         return rc;

@@ -28,7 +28,7 @@ static int parse(struct ppl *p, int argc, char **argv)
         "lmwatt perplexity -m FILE -f TEXT [OPTIONS]",
         "Perplexity of a text: exp of the mean negative log-likelihood of its tokens, in windows with a\n"
         "fresh context each; a window's first token is not scored.",
-        "lmwatt perplexity -m models/shop-f16.gguf -f notes.txt"};
+        "lmwatt perplexity -m models/shop-intents-F16.gguf -f notes.txt"};
     int rc = opts_parse(opts, &help, argc, argv, NULL);
     if (rc >= 0)
         return rc;

@@ -98,7 +98,7 @@ static int write_to(struct lmw_shop *s, int64_t n, const char *path, struct lmw_
         return rc;
     if ((rc = write_rows(s, n, w.f, err)) < 0) {
         lmw_atomic_abandon(&w);
-        return rc;
+        return lmw_wrap(err, "%s", path);
     }
     return lmw_atomic_commit(&w, err);
 }
