@@ -145,15 +145,17 @@ int cmd_workload(int argc, char **argv)
     const char *split = "train", *path = NULL;
     int64_t n = 1000, seed = 1;
     double noise = 1;
+    struct lmw_shop_options o = {0};
     const struct opt opts[] = {
         {"split", 's', OPT_STR, &split, "SPLIT", "train, or test (held out); default train"},
         {"n", 'n', OPT_INT, &n, "N", "rows; default 1000"},
         {"seed", 0, OPT_INT, &seed, "S", "the same seed gives the same bytes; default 1"},
         {"noise", 0, OPT_REAL, &noise, "X", "times the usual typos, shouting...; default 1"},
+        {"invent", 0, OPT_REAL, &o.invent, "P",
+         "training: share of product nouns made up; default 0"},
         {"out", 'o', OPT_STR, &path, "FILE", "default: stdout"},
         {0},
     };
-    struct lmw_shop_options o = {0};
     struct strs pos = {0};
     int rc = opts_parse(opts, &help, argc, argv, &pos);
 
@@ -163,6 +165,8 @@ int cmd_workload(int argc, char **argv)
         return cli_usage("workload", "--split is train or test, not '%s'", split);
     if (n < 0 || !(noise >= 0))
         return cli_usage("workload", "-n and --noise cannot be negative");
+    if (!(o.invent >= 0 && o.invent <= 1))
+        return cli_usage("workload", "--invent takes 0 to 1");
     lmw_shop_noise_default(&o.noise);
     scale(&o.noise, noise);
     o.seed = (uint64_t)seed;

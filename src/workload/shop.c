@@ -104,7 +104,44 @@ static void join(char out[PRODUCT_MAX], lmw_str noun, const char *brand, bool br
         snprintf(out, PRODUCT_MAX, "%.*s %s", LMW_FMT(noun), brand);
 }
 
-/* 68 % a noun, 20 % a noun with a made-up brand, 12 % a brand and a model alone. */
+/* A random place inside a word: letters on both sides, whole characters. 0: there is none. */
+static size_t draw_cut(lmw_str s, struct lmw_rng *rng)
+{
+    for (int tries = 0; tries < 16 && s.len > 1; tries++) {
+        size_t i = 1 + lmw_rng_below(rng, (uint32_t)s.len - 1);
+        bool whole = (s.ptr[i] & 0xc0) != 0x80;
+        if (whole && s.ptr[i - 1] != ' ' && s.ptr[i] != ' ')
+            return i;
+    }
+    return 0;
+}
+
+static bool is_reserved_noun(const struct shop_language *l, lmw_str s)
+{
+    uint64_t h = shop_fingerprint(s);
+    for (int i = 0; i < l->n_noun; i++)
+        if (l->noun[i].reserved &&
+            (h == shop_fingerprint(l->noun[i].one) || h == shop_fingerprint(l->noun[i].many)))
+            return true;
+    return false;
+}
+
+/* The head of one noun on the tail of another: a word nobody has seen, spelled as the language spells.
+ * Left as it is where that makes a reserved noun or a long one. */
+static lmw_str cross(const struct shop_language *l, lmw_str head, lmw_str tail,
+                     struct lmw_rng *rng, char out[PRODUCT_MAX])
+{
+    size_t k = draw_cut(head, rng), i = draw_cut(tail, rng), n = k + tail.len - i;
+    if (!k || !i || n > 24)
+        return head;
+    memcpy(out, head.ptr, k);
+    memcpy(out + k, tail.ptr + i, tail.len - i);
+    lmw_str made = {out, n};
+    return is_reserved_noun(l, made) ? head : made;
+}
+
+/* 68 % a noun, 20 % a noun with a made-up brand, 12 % a brand and a model alone. Crossed nouns
+ * (options.invent) are for training: with real ones alone, a model learns the nouns and not to copy. */
 static void draw_product(struct draw *d, struct product *p)
 {
     const struct shop_language *l = d->l;
@@ -129,8 +166,17 @@ static void draw_product(struct draw *d, struct product *p)
     const struct shop_noun *n = draw_noun(english ? &d->shop->language[0] : l, d->rng, reserved);
     /* "an umbrella", but "a Zorvex umbrella": brands start with a consonant. */
     bool plain_article = english || (brand[0] && l->brand_first && n->article == 'v');
-    join(p->one, n->one, brand, l->brand_first);
-    join(p->many, n->many, brand, l->brand_first);
+    lmw_str one = n->one, many = n->many;
+    char crossed[2][PRODUCT_MAX];
+    if (!d->shop->options.test && d->shop->options.invent > 0 &&
+        chance(d->rng, d->shop->options.invent)) {
+        const struct shop_language *of = english ? &d->shop->language[0] : l;
+        const struct shop_noun *other = draw_noun(of, d->rng, false);
+        one = cross(of, one, other->one, d->rng, crossed[0]);
+        many = cross(of, many, other->many, d->rng, crossed[1]);
+    }
+    join(p->one, one, brand, l->brand_first);
+    join(p->many, many, brand, l->brand_first);
     p->article = plain_article ? &l->article[0] : article_of(l, n->article);
     p->sized = n->sized;
 }

@@ -72,6 +72,7 @@ struct lmw_shop_options {
     uint64_t seed;
     bool test; /* the held-out split; false: training */
     struct lmw_shop_noise noise;
+    double invent; /* training only: this share of the nouns is crossed with another; 0: none */
 };
 
 /* The split. Reserved for the test split, and never in a training row: about a fifth of the

@@ -123,6 +123,46 @@ static void test_held_out_file(void **state)
     lmw_workload_close(w);
 }
 
+/* Invented nouns: training rows alone change, and values are still substrings. */
+static void test_invented_nouns(void **state)
+{
+    struct lmw_shop_options o = {.seed = 1, .invent = 1};
+    struct lmw_arena scratch = arena;
+    struct lmw_record plain, made;
+    struct lmw_shop *a, *b;
+    int n_differ = 0;
+
+    lmw_shop_noise_default(&o.noise);
+    assert_int_equal(lmw_shop_open(&a, &o, NULL), 0);
+    o.invent = 0;
+    assert_int_equal(lmw_shop_open(&b, &o, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(lmw_shop_next(a, &made, &scratch, NULL), 0);
+        assert_int_equal(lmw_shop_next(b, &plain, &scratch, NULL), 0);
+        n_differ += strcmp(made.prompt, plain.prompt) != 0;
+        json_t *answer = json_loads(made.reference, 0, NULL);
+        const char *product = json_string_value(json_object_get(answer, "product"));
+        assert_true(!product || strstr(made.prompt, product));
+        json_decref(answer);
+    }
+    assert_true(n_differ > 100);
+    lmw_shop_close(a);
+    lmw_shop_close(b);
+
+    o.test = true; /* the held-out rows do not know the option */
+    o.invent = 1;
+    assert_int_equal(lmw_shop_open(&a, &o, NULL), 0);
+    o.invent = 0;
+    assert_int_equal(lmw_shop_open(&b, &o, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(lmw_shop_next(a, &made, &scratch, NULL), 0);
+        assert_int_equal(lmw_shop_next(b, &plain, &scratch, NULL), 0);
+        assert_string_equal(made.prompt, plain.prompt);
+    }
+    lmw_shop_close(a);
+    lmw_shop_close(b);
+}
+
 /* ---- the answers ---- */
 
 static void check_answer(const struct row *row)
@@ -366,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_invented_nouns),
         cmocka_unit_test(test_held_out_file),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_quantities),
