@@ -1,10 +1,12 @@
-/* How fast training is, and how much of it is matrix products: steps of the default model on made-up
- * sequences as long as real examples, against bare products of the same shapes on the same threads.
+/* How fast training is, and how much of it is matrix products: steps of the default model on
+ * made-up sequences as long as real examples, against bare products of the same shapes on the
+ * same threads.
  *
  *     build/bench/bench_train [THREADS [STEPS]]
  *
- * One JSON object: tokens per second, the arithmetic they stand for (6 operations per weight and token), and the
- * products alone. The two take turns, so that whatever else the machine does hits both. */
+ * One JSON object: tokens per second, the arithmetic they stand for (6 operations per weight
+ * and token), and the products alone. The two take turns, so that whatever else the machine
+ * does hits both. */
 #include "train/train.h"
 #include "base/clock.h"
 #include "base/pool.h"

@@ -17,7 +17,7 @@ FLOOR = {
 }
 # A room's door is ROOM/ROOM.h; the engine's files have a second door, and base is open to all.
 EXTRA_DOORS = {"engine/gguf.h"}
-ALSO = {"train": {"engine/tok.h"}}
+ALSO = {"train": {"engine/tok.h", "engine/chat.h", "engine/quant.h"}}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src"
 bad = 0

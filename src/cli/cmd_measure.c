@@ -2,6 +2,7 @@
  * decided here: the options become a study, and the study's progress a line on stderr. */
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "score/score.h"
 #include "study/study.h"
 
 #include <jansson.h>
@@ -75,6 +76,8 @@ static int check_range(const char *command, const char *name, int64_t v, int64_t
 static int check(const struct measure *m, const struct strs *pos, const char *command)
 {
     enum { MANY = 1 << 30 };
+    const struct lmw_backend_ops *backend;
+    struct lmw_err err;
     const struct {
         const char *name;
         int64_t v, min, max;
@@ -100,6 +103,9 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
         if (rc >= 0)
             return rc;
     }
+    if (lmw_backend_find(m->backend, &backend, &err) == LMW_EARG ||
+        (m->scorer && !lmw_scorer_find(m->scorer, &err)))
+        return cli_usage(command, "%s", err.msg);
     return -1;
 }
 

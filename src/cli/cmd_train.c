@@ -1,7 +1,8 @@
 /* lmwatt train: data -> tokenizer -> tokens -> steps -> a GGUF file.
  *
- * The loop is here, with everything a person sees: progress, the log, when to evaluate and save, and what an
- * interrupt does (finish the step, save, exit 0 as a run that can go on). The arithmetic is train/train.h's. */
+ * The loop is here, with everything a person sees: progress, the log, when to evaluate and
+ * save, and what an interrupt does (finish the step, save, exit 0 as a run that can go on).
+ * The arithmetic is train/train.h's. */
 #include "cli/cli.h"
 #include "train/train.h"
 
@@ -118,8 +119,8 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
     };
     const struct command_help help = {
         "lmwatt train DATA -o OUT.gguf [OPTIONS]",
-        "Trains a small llama-architecture model and its tokenizer from scratch. DATA is JSONL with\n"
-        "`prompt` and `reference` (named *.jsonl), or plain text.",
+        "Trains a small llama-architecture model and its tokenizer from scratch. DATA is JSONL\n"
+        "with `prompt` and `reference` (named *.jsonl), or plain text.",
         "lmwatt train pairs.jsonl -o pairs.gguf --eval held-out.jsonl --minutes 30"};
     return opts_parse(opts, &help, argc, argv, pos);
 }
@@ -200,13 +201,11 @@ static int open_log(struct run *r, struct lmw_err *err)
 static int open_run(struct run *r, struct lmw_err *err)
 {
     const struct train *o = r->o;
-    struct lmw_train_opts opts = o->opts;
     int rc;
     if ((rc = read_data(r, o->data, &r->corpus, &r->data, err)) < 0 ||
         (o->eval && (rc = read_data(r, o->eval, &r->eval_corpus, &r->eval, err)) < 0))
         return rc;
-    opts.shape.n_vocab = lmw_tok_n_vocab(r->tok); /* a small corpus may not fill --vocab */
-    if ((rc = lmw_trainer_open(&r->trainer, &opts, r->data, err)) < 0 ||
+    if ((rc = lmw_trainer_open(&r->trainer, &o->opts, r->data, err)) < 0 ||
         (o->resume && (rc = lmw_trainer_load(r->trainer, o->resume, err)) < 0))
         return rc;
     int n = snprintf(r->checkpoint, sizeof r->checkpoint, "%s%s",
@@ -215,7 +214,7 @@ static int open_run(struct run *r, struct lmw_err *err)
         return lmw_fail(err, LMW_EARG, "the checkpoint's path is too long");
     r->eval_loss = NAN;
     fprintf(stderr, "%lld parameters, vocabulary %d\n", (long long)lmw_trainer_n_param(r->trainer),
-            opts.shape.n_vocab);
+            lmw_tok_n_vocab(r->tok));
     return open_log(r, err);
 }
 

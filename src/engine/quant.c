@@ -199,11 +199,26 @@ static float clean(float x)
     return x > X_MAX ? X_MAX : x < -X_MAX ? -X_MAX : x;
 }
 
-/* The level nearest to v within [lo, hi], ties to even; NaN (0 * inf) gives lo. */
+/* The level nearest to v within [lo, hi], ties to even; NaN (0 * inf) gives lo. Adding 1.5 * 2^23
+ * leaves no bits for a fraction, and compilers can do it in vectors. */
+static inline float nearest(float v, float lo, float hi)
+{
+    v = v > lo ? v : lo;
+    v = v < hi ? v : hi;
+    return (v + 0x1.8p23f) - 0x1.8p23f;
+}
+
 static inline int level(float v, float lo, float hi)
 {
-    v = v > lo ? (v < hi ? v : hi) : lo;
-    return (int)lrintf(v);
+    return (int)nearest(v, lo, hi);
+}
+
+/* Sums run in lanes, again for vectors' sake: the order of additions is fixed here, not by whoever
+ * compiles this. */
+enum { LANES = 4 };
+static inline float total(const float s[LANES])
+{
+    return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 static inline float inverse(float d)
@@ -254,20 +269,26 @@ struct affine {
     float scale, min; /* x ~ scale * q - min; both >= 0 */
 };
 
+/* A sub-block's weights and what of its sums no trial changes. */
+struct affine_block {
+    const float *x, *w;
+    float wx[32];
+    float lo, sw, swx, swxx;
+};
+
 /* Weighted least squares for the levels that `inv` assigns; returns the error, or infinity. */
-static float affine_trial(const float *x, const float *w, int n, int top, float lo, float inv,
-                          struct affine *out)
+static float affine_trial(const struct affine_block *a, float top, float inv, struct affine *out)
 {
-    float sw = 0, swx = 0, swxx = 0, swl = 0, swll = 0, swxl = 0;
-    for (int i = 0; i < n; i++) {
-        float l = (float)level((x[i] - lo) * inv, 0, (float)top);
-        sw += w[i];
-        swx += w[i] * x[i];
-        swxx += w[i] * x[i] * x[i];
-        swl += w[i] * l;
-        swll += w[i] * l * l;
-        swxl += w[i] * x[i] * l;
-    }
+    float level_sum[LANES] = {0}, square_sum[LANES] = {0}, cross_sum[LANES] = {0};
+    for (int i = 0; i < 32; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            float l = nearest((a->x[i + k] - a->lo) * inv, 0, top), wl = a->w[i + k] * l;
+            level_sum[k] += wl;
+            square_sum[k] += wl * l;
+            cross_sum[k] += a->wx[i + k] * l;
+        }
+    float swl = total(level_sum), swll = total(square_sum), swxl = total(cross_sum);
+    float sw = a->sw, swx = a->swx;
     float det = sw * swll - swl * swl;
     if (!(det > 0))
         return INFINITY;
@@ -280,27 +301,32 @@ static float affine_trial(const float *x, const float *w, int n, int top, float 
         return INFINITY;
     *out = (struct affine){scale, -offset};
     /* At the optimum the error is what the fit does not explain. */
-    return swxx - scale * swxl - offset * swx;
+    return a->swxx - scale * swxl - offset * swx;
 }
 
 /* Spans to try: the levels 0..top are stretched over (top + from) .. (top + from + step * (n - 1))
  * steps of the range. A span over `top` clips the largest weights to serve the many small ones. */
-static struct affine affine_fit(const float *x, const float *w, int n, int top, float from,
-                                float step, int n_trial)
+static struct affine affine_fit(const float *x, const float *w, int top, float from, float step,
+                                int n_trial)
 {
-    float lo = 0, hi = x[0];
-    for (int i = 0; i < n; i++) {
-        lo = fminf(lo, x[i]);
+    struct affine_block a = {.x = x, .w = w};
+    float hi = x[0];
+    for (int i = 0; i < 32; i++) {
+        a.lo = fminf(a.lo, x[i]);
         hi = fmaxf(hi, x[i]);
+        a.wx[i] = w[i] * x[i];
+        a.sw += w[i];
+        a.swx += a.wx[i];
+        a.swxx += a.wx[i] * x[i];
     }
-    float range = hi - lo, best = INFINITY;
+    float range = hi - a.lo, best = INFINITY;
     if (!(range > FLT_MIN))
-        return (struct affine){0, -lo};
-    struct affine fit = {range / (float)top, -lo};
+        return (struct affine){0, -a.lo};
+    struct affine fit = {range / (float)top, -a.lo};
     for (int k = 0; k < n_trial; k++) {
         struct affine trial = fit;
-        float err =
-            affine_trial(x, w, n, top, lo, ((float)top + from + step * (float)k) / range, &trial);
+        float span = (float)top + from + step * (float)k;
+        float err = affine_trial(&a, (float)top, span / range, &trial);
         if (err < best) {
             best = err;
             fit = trial;
@@ -323,12 +349,14 @@ struct affine_super {
 static float affine_error(const struct affine_super *s, int j, int sc, int mn)
 {
     const float *x = s->x + 32 * j, *w = s->w + 32 * j;
-    float d = s->d * (float)sc, m = s->dmin * (float)mn, inv = inverse(d), sum = 0;
-    for (int i = 0; i < 32; i++) {
-        float e = x[i] - (d * (float)level((x[i] + m) * inv, 0, (float)s->top) - m);
-        sum += w[i] * e * e;
-    }
-    return sum;
+    float d = s->d * (float)sc, m = s->dmin * (float)mn, inv = inverse(d);
+    float top = (float)s->top, sum[LANES] = {0};
+    for (int i = 0; i < 32; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            float e = x[i + k] - (d * nearest((x[i + k] + m) * inv, 0, top) - m);
+            sum[k] += w[i + k] * e * e;
+        }
+    return total(sum);
 }
 
 /* Moves sub-block j's integer scales to the best of their neighbours. */
@@ -402,7 +430,7 @@ static void affine_search(struct affine_super *s, const float *x, int top, float
     memcpy(s->x, x, sizeof(s->x));
     for (int j = 0; j < 8; j++) {
         error_weights(s->x + 32 * j, s->w + 32 * j, 32);
-        fit[j] = affine_fit(s->x + 32 * j, s->w + 32 * j, 32, top, from, step, n_trial);
+        fit[j] = affine_fit(s->x + 32 * j, s->w + 32 * j, top, from, step, n_trial);
         max_scale = fmaxf(max_scale, fit[j].scale);
         max_min = fmaxf(max_min, fit[j].min);
     }
@@ -452,22 +480,32 @@ static void make_q5_k(const float *x, void *dst)
 
 /* ---- writing: Q6_K, x = d * sc * q, q in [-32, 31] ---- */
 
+static inline float total16(const float s[16])
+{
+    float four[LANES];
+    for (int k = 0; k < LANES; k++)
+        four[k] = (s[k] + s[k + 4]) + (s[k + 8] + s[k + 12]);
+    return total(four);
+}
+
 /* The scale (of either sign: -32 reaches further than 31) with the least weighted error. */
-static float symmetric_fit(const float *x, const float *w, int n)
+static float symmetric_fit(const float *x, const float *w)
 {
     float far = 0, best = 0, scale = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < 16; i++)
         if (fabsf(x[i]) > fabsf(far))
             far = x[i];
     if (!(fabsf(far) > FLT_MIN))
         return 0;
     for (int k = -9; k <= 9; k++) {
-        float inv = -(32 + 0.1f * (float)k) / far, swxl = 0, swll = 0;
-        for (int i = 0; i < n; i++) {
-            float l = (float)level(x[i] * inv, -32, 31);
-            swxl += w[i] * x[i] * l;
-            swll += w[i] * l * l;
+        float inv = -(32 + 0.1f * (float)k) / far;
+        float xl[16], ll[16];
+        for (int i = 0; i < 16; i++) {
+            float l = nearest(x[i] * inv, -32, 31), wl = w[i] * l;
+            xl[i] = wl * x[i];
+            ll[i] = wl * l;
         }
+        float swxl = total16(xl), swll = total16(ll);
         /* The fit s = swxl / swll leaves the error swxx - swxl^2 / swll. */
         if (swll > 0 && swxl * swxl > best * swll) {
             best = swxl * swxl / swll;
@@ -488,12 +526,12 @@ struct symmetric_super {
 static float symmetric_error(const struct symmetric_super *s, int j, int sc)
 {
     const float *x = s->x + 16 * j, *w = s->w + 16 * j;
-    float d = s->d * (float)sc, inv = inverse(d), sum = 0;
+    float d = s->d * (float)sc, inv = inverse(d), square[16];
     for (int i = 0; i < 16; i++) {
-        float e = x[i] - d * (float)level(x[i] * inv, -32, 31);
-        sum += w[i] * e * e;
+        float e = x[i] - d * nearest(x[i] * inv, -32, 31);
+        square[i] = w[i] * e * e;
     }
-    return sum;
+    return total16(square);
 }
 
 static void symmetric_settle(struct symmetric_super *s, int j)
@@ -551,7 +589,7 @@ static void symmetric_search(struct symmetric_super *s, const float *x)
     memcpy(s->x, x, sizeof(s->x));
     for (int j = 0; j < 16; j++) {
         error_weights(s->x + 16 * j, s->w + 16 * j, 16);
-        fit[j] = symmetric_fit(s->x + 16 * j, s->w + 16 * j, 16);
+        fit[j] = symmetric_fit(s->x + 16 * j, s->w + 16 * j);
         if (fabsf(fit[j]) > fabsf(far))
             far = fit[j];
     }

@@ -22,6 +22,7 @@ struct job {
     struct lmw_study_run *result;
     struct lmw_study_progress progress;
     struct lmw_run run;
+    char date[32];               /* the run's */
     struct lmw_backend *backend; /* NULL: not loaded */
     struct energy_book book;
     struct lmw_reply reply;
@@ -290,8 +291,8 @@ static int load(struct job *j, int i_model, struct lmw_err *err)
     struct lmw_backend_opts opts = j->opts->backend_opts;
     opts.model = j->opts->models[i_model];
     int rc = tell(j, LMW_PHASE_LOAD, err);
-    if (rc == LMW_OK && (rc = lmw_backend_open(&j->backend, j->opts->backend, &opts, err)) < 0)
-        lmw_wrap(err, "loading %s", opts.model);
+    if (rc == LMW_OK)
+        rc = lmw_backend_open(&j->backend, j->opts->backend, &opts, err);
     mark(j->st->meter);
     return rc;
 }
@@ -303,7 +304,7 @@ static int measure_missing(struct job *j, int i_model, struct lmw_err *err)
     if (st->idle_before_mw == LMW_NULL && (rc = measure_idle(j, &st->idle_before_mw, err)) < 0)
         return rc;
     lmw_rss_reset();
-    if ((rc = lmw_energy_begin(&j->book, err)) < 0 || (rc = load(j, i_model, err)) < 0 ||
+    if ((rc = load(j, i_model, err)) < 0 ||
         (rc = measure_idle(j, &j->run.idle_loaded_mw, err)) < 0)
         return rc;
     j->run.idle_before_mw = st->idle_before_mw;
@@ -342,14 +343,13 @@ static int wind_up(struct job *j, int rc, struct lmw_err *err)
 static int begin(struct job *j, struct lmw_err *err)
 {
     struct study *st = j->st;
-    char date[32];
-    lmw_date_iso(date);
+    lmw_date_iso(j->date);
     j->run = (struct lmw_run){
         .name = j->plan->name,
         .settings_hash = j->plan->settings_hash,
         .settings = j->plan->settings,
         .environment = j->plan->environment,
-        .date = date,
+        .date = j->date,
         .idle_before_mw = LMW_NULL,
         .idle_loaded_mw = LMW_NULL,
         .idle_after_mw = LMW_NULL,
@@ -385,7 +385,8 @@ int lmw_study_measure(struct study *st, int i_model, const struct plan *plan,
         .estimated = lmw_meter_basis(st->meter)[0] == '~',
     };
     if (rc == LMW_OK && (result->n_there < result->n_total || !j.run.finished)) {
-        if (result->n_there < result->n_total)
+        rc = lmw_energy_begin(&j.book, err);
+        if (rc == LMW_OK && result->n_there < result->n_total)
             rc = measure_missing(&j, i_model, err);
         rc = wind_up(&j, rc, err);
     }

@@ -50,13 +50,28 @@ static int make_plans(const struct study *st, struct plan *plans, struct lmw_err
     return rc;
 }
 
+/* So that a study of many hours does not find at its end that its last model cannot be loaded. */
+static int try_models(const struct study *st, struct lmw_err *err)
+{
+    int rc = LMW_OK;
+    for (int i = 0; i < st->opts->n_model && rc == LMW_OK; i++) {
+        struct lmw_backend_opts opts = st->opts->backend_opts;
+        struct lmw_backend *b;
+        opts.model = st->opts->models[i];
+        if ((rc = lmw_backend_open(&b, st->opts->backend, &opts, err)) == LMW_OK)
+            lmw_backend_close(b);
+    }
+    return rc;
+}
+
 static int measure_all(struct study *st, struct lmw_study_run *runs, struct lmw_err *err)
 {
     int rc, n = st->opts->n_model;
     struct plan *plans = calloc((size_t)n, sizeof *plans);
     if (!plans)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a study");
-    rc = make_plans(st, plans, err);
+    if ((rc = make_plans(st, plans, err)) == LMW_OK)
+        rc = try_models(st, err);
     for (int i = 0; i < n && rc == LMW_OK; i++)
         rc = lmw_study_measure(st, i, &plans[i], &runs[i], err);
     for (int i = 0; i < n; i++)

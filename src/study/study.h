@@ -79,8 +79,8 @@ struct lmw_study_run {
 };
 
 /* runs [n_model] is filled as far as the study got, also when it fails. LMW_ECANCELLED:
- * on_progress said stop. Every model and the whole workload are looked at before anything is
- * measured. */
+ * on_progress said stop. Before anything is measured every model is opened once and the whole
+ * workload read. */
 int lmw_study_run(struct lmw_store *store, const struct lmw_study_opts *opts,
                   struct lmw_study_run *runs, struct lmw_err *err);
 

@@ -3,8 +3,8 @@
  *     m += (1 - b1) (g - m)    v += (1 - b2) (g^2 - v)
  *     p -= lr (m c1 / (sqrt(v c2) + eps) + decay p),   c = 1 / (1 - b^t)
  *
- * Blocks of 16 let every compiler vectorise the loop; each operation is exact IEEE arithmetic on its own element,
- * so the tail and the blocks, and any vector width, give the same bits. */
+ * Blocks of 16 let every compiler vectorise the loop; each operation is exact IEEE arithmetic
+ * on its own element, so the tail and the blocks, and any vector width, give the same bits. */
 #include "train/trainer.h"
 
 #include <math.h>

@@ -1,12 +1,14 @@
 /* Owns the arithmetic of training: every block's forward and backward pass.
  *
- * Matrix products go to OpenBLAS, which does well over 90 % of the operations. What is left runs over
- * contiguous memory, four lanes at a time: 16 bytes are what every x86-64 and every ARMv8 has, so no
- * dispatch is needed, and explicit lanes make the sums the same whatever the compiler does.
+ * Matrix products go to OpenBLAS, which does well over 90 % of the operations. What is left
+ * runs over contiguous memory, four lanes at a time: 16 bytes are what every x86-64 and every
+ * ARMv8 has, so no dispatch is needed, and explicit lanes make the sums the same whatever the
+ * compiler does.
  *
- * Invariants: inner sizes (dim, n_ff, head_dim) are multiples of 4, which lmw_trainer_open() checks; n is
- * anything. Sources: RMSNorm, Zhang and Sennrich 2019; RoPE, Su et al. 2021, in llama's interleaved
- * form; SwiGLU, Shazeer 2020; the constants of exp, Cephes' expf (relative error 2e-7). */
+ * Invariants: inner sizes (dim, n_ff, head_dim) are multiples of 4, which lmw_trainer_open()
+ * checks; n is anything. Sources: RMSNorm, Zhang and Sennrich 2019; RoPE, Su et al. 2021, in
+ * llama's interleaved form; SwiGLU, Shazeer 2020; the constants of exp, Cephes' expf (relative
+ * error 2e-7). */
 #include "train/blocks.h"
 
 #include <cblas.h>

@@ -1,10 +1,10 @@
 /* The blocks of a llama-architecture model, forward and backward, over packed rows.
  *
- * Rows are tokens: the sequences of a batch lie one after the other with no padding, so every dense
- * layer is one matrix product. Only rope and attention know where sequences begin. All arrays are f32,
- * row-major, without overlap unless said. A `d` in front of a name is the gradient of the loss
- * with respect to it; `+=` in a comment means the function adds to what is there.
- * Nothing here allocates, and nothing is shared between threads. */
+ * Rows are tokens: the sequences of a batch lie one after the other with no padding, so every
+ * dense layer is one matrix product. Only rope and attention know where sequences begin. All
+ * arrays are f32, row-major, without overlap unless said. A `d` in front of a name is the
+ * gradient of the loss with respect to it; `+=` in a comment means the function adds to what
+ * is there. Nothing here allocates, and nothing is shared between threads. */
 #ifndef LMW_TRAIN_BLOCKS_H
 #define LMW_TRAIN_BLOCKS_H
 
@@ -55,7 +55,7 @@ void lmw_train_attention(int n, struct lmw_heads h, const float *qkv, float *p, 
 void lmw_train_attention_back(int n, struct lmw_heads h, const float *qkv, const float *p,
                               const float *dout, float *dp, float *dqkv);
 
-/* ---- SwiGLU: a row of gu holds the gate's n_ff, then the up projection's; act = silu(gate) * up ---- */
+/* ---- SwiGLU: act = silu(gate) * up; a row of gu holds the gate's n_ff, then up's ---- */
 
 void lmw_train_swiglu(int n, int n_ff, const float *gu, float *act);
 /* Writes the gradient over gu. */

@@ -1,9 +1,10 @@
-/* Owns the checkpoint file: a header, then weights and both moments as f32, in this machine's byte order
- * (little-endian, like every machine lmwatt runs on). It appears whole or not at all (base/file.h).
+/* Owns the checkpoint file: a header, then weights and both moments as f32, in this machine's
+ * byte order (little-endian, like every machine lmwatt runs on). It appears whole or not at
+ * all (base/file.h).
  *
- * Refused on the way in: another magic, another size than the header implies, another shape, seed or data set
- * than the trainer's, a state out of range. The learning rate and its like may differ: that is a choice
- * of whoever resumes. */
+ * Refused on the way in: another magic, another size than the header implies, another shape,
+ * seed or data set than the trainer's, a state out of range. The learning rate and its like
+ * may differ: that is a choice of whoever resumes. */
 #include "base/file.h"
 #include "train/trainer.h"
 

@@ -1,8 +1,9 @@
 /* Owns the corpus: reading it, training a tokenizer on it, turning it into token sequences.
  *
- * The texts of pairs lie one after the other in one buffer; a plain text stays in its mapping. A prompt is
- * kept as it will be seen at inference, rendered by the same function (engine/chat.h). Refused, with the line: what
- * is not JSON, a missing `prompt` or `reference`, a template that cannot be rendered. */
+ * The texts of pairs lie one after the other in one buffer; a plain text stays in its mapping.
+ * A prompt is kept as it will be seen at inference, rendered by the same function
+ * (engine/chat.h). Refused, with the line: what is not JSON, a missing `prompt` or
+ * `reference`, a template that cannot be rendered. */
 #include "base/file.h"
 #include "engine/chat.h"
 #include "train/data.h"

@@ -9,7 +9,8 @@ struct lmw_filler {
     struct lmw_train_data *d;
     int64_t cap_id, cap_weight, cap_start;
 };
-/* Appends a sequence and returns its n weights, for the caller to fill before the next; NULL when memory is out. */
+/* Appends a sequence and returns its n weights, for the caller to fill before the next; NULL
+ * when memory is out. */
 float *lmw_filler_add(struct lmw_filler *f, const int32_t *id, int64_t n);
 
 /* Sequences of the epoch, shuffled from the seed and the epoch alone. */

@@ -1,5 +1,6 @@
-/* Owns the GGUF file of a trained model: llama.cpp's keys and tensor names for architecture "llama" with a
- * tied embedding (no output.weight), F16 matrices and F32 norms, and how the model was trained. */
+/* Owns the GGUF file of a trained model: llama.cpp's keys and tensor names for architecture
+ * "llama" with a tied embedding (no output.weight), F16 matrices and F32 norms, and how the
+ * model was trained. */
 #include "engine/gguf.h"
 #include "engine/quant.h"
 #include "train/trainer.h"
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A tensor of the file and where it lies in the parameters: a matrix of n_row rows, or a norm (n_row 0). */
+/* A tensor of the file and where it lies in the parameters: a matrix of n_row rows, or a norm
+ * (n_row 0). */
 struct part {
     const char *name; /* without ".weight" */
     int layer;        /* -1: of no layer */

@@ -1,11 +1,15 @@
-/* Owns the layout of the parameters and the order of the blocks: the one place that says what a layer is.
+/* Owns the layout of the parameters and the order of the blocks: the one place that says what
+ * a layer is.
  *
- * A layer: h = norm(x); x += attention(rope(h Wqkv)) Wo; h = norm(x); x += swiglu(h Wgu) Wd. The head: norm,
- * then the embedding transposed, only at positions that have a target of weight above 0.
+ * A layer: h = norm(x); x += attention(rope(h Wqkv)) Wo; h = norm(x); x += swiglu(h Wgu) Wd.
+ * The head: norm, then the embedding transposed, only at positions that have a target of
+ * weight above 0.
  *
- * Every activation the way back needs is kept (about 16 n_embd + 3 n_ff floats a token and layer), and the
- * attention probabilities too: recomputing would cost a third more. The head runs over N_HEAD_ROWS rows at a time,
- * which bounds its logits and keeps them in cache between the two products that use them. */
+ * Every activation the way back needs is kept: 5 n_embd + qkv_dim + 3 n_ff floats a token and
+ * layer, and n_head * (length of its sequence) probabilities. Recomputing them would be a second
+ * forward pass: a third more arithmetic (6 operations per weight become 8). The head runs over
+ * N_HEAD_ROWS rows at a time, which bounds its logits and keeps them in cache between the two
+ * products that use them. */
 #include "train/net.h"
 
 #include <math.h>
@@ -222,7 +226,8 @@ static void head_forward(const struct lmw_net *net, struct lmw_net_work *w, cons
     lmw_train_dense(n, dim, net->shape.n_vocab, w->hh, param + net->embd, w->logits, 0);
 }
 
-/* logits holds the gradient; hx is free once its norm is done, and then carries the rows' gradient. */
+/* logits holds the gradient; hx is free once its norm is done, and then carries the rows'
+ * gradient. */
 static void head_backward(const struct lmw_net *net, struct lmw_net_work *w, const float *param,
                           int n, const int32_t *row, float *grad)
 {

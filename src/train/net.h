@@ -1,7 +1,8 @@
 /* The network: where each parameter lies, and one thread's pass over its share of a batch.
  *
- * All parameters are one array of f32, and so are the gradients: matrices first, then norms, so that weight
- * decay is a prefix. Q, K and V of a layer lie together, and gate and up, so that each is one product. */
+ * All parameters are one array of f32, and so are the gradients: matrices first, then norms,
+ * so that weight decay is a prefix. Q, K and V of a layer lie together, and gate and up, so
+ * that each is one product. */
 #ifndef LMW_TRAIN_NET_H
 #define LMW_TRAIN_NET_H
 
@@ -33,7 +34,8 @@ struct lmw_net {
 /* Checks the shape (the message says which rule it breaks) and lays the parameters out. */
 int lmw_net_init(struct lmw_net *net, const struct lmw_train_shape *shape, struct lmw_arena *arena,
                  struct lmw_err *err);
-/* Normal 0.02, the projections into the residual stream divided by sqrt(2 n_layer); norms are 1. */
+/* Normal 0.02, the projections into the residual stream divided by sqrt(2 n_layer); norms are
+ * 1. */
 void lmw_net_randomize(const struct lmw_net *net, struct lmw_rng *rng, float *param);
 
 /* What one thread is given: whole sequences, packed. */
@@ -52,8 +54,8 @@ struct lmw_net_work *lmw_net_work_new(const struct lmw_net *net, int n_max,
 /* Activations up to the last layer. */
 void lmw_net_forward(const struct lmw_net *net, struct lmw_net_work *w, const float *param,
                      const struct lmw_net_batch *b);
-/* After forward: the sum of weight * cross-entropy over positions whose weight is at least min_weight
- * (and above 0). With grad, adds to it the gradient of scale times that sum. */
+/* After forward: the sum of weight * cross-entropy over positions whose weight is at least
+ * min_weight (and above 0). With grad, adds to it the gradient of scale times that sum. */
 double lmw_net_loss(const struct lmw_net *net, struct lmw_net_work *w, const float *param,
                     const struct lmw_net_batch *b, double min_weight, float scale, float *grad);
 /* After lmw_net_loss with grad: the rest of the way back. Uses up the activations. */

@@ -1,11 +1,11 @@
 /* Owns a run: batches in a fixed order, their shares, the schedule, one step.
  *
- * A batch's sequences are cut into shares of about SHARE_TOKENS. A free thread takes the next share forward and
- * back alone, with a single-threaded BLAS, into the share's own gradients: elementwise work spreads over the
- * cores like the products, a core that is slow or busy just takes fewer shares, and a share's working
- * set is small. Gradients are then summed in the order of the shares. Nothing depends on which thread did
- * what, so the weights are the same bits for any number of threads. Everything is in one arena from
- * the start. */
+ * A batch's sequences are cut into shares of about SHARE_TOKENS. A free thread takes the next
+ * share forward and back alone, with a single-threaded BLAS, into the share's own gradients:
+ * elementwise work spreads over the cores like the products, a core that is slow or busy just
+ * takes fewer shares, and a share's working set is small. Gradients are then summed in the
+ * order of the shares. Nothing depends on which thread did what, so the weights are the same
+ * bits for any number of threads. Everything is in one arena from the start. */
 #include "train/train.h"
 
 #include "base/clock.h"
@@ -271,7 +271,8 @@ static void pass(void *arg, int i_thread, int n_thread)
         pass_share(step, &t->share[i], t->work[i_thread]);
 }
 
-/* Adds the other shares' gradients to share 0's over one part of the parameters; returns its squares' sum. */
+/* Adds the other shares' gradients to share 0's over one part of the parameters; returns its
+ * squares' sum. */
 static double sum_part(const struct lmw_trainer *t, int64_t from, int64_t to)
 {
     float *g = t->share[0].grad;

@@ -8,12 +8,13 @@
  *         lmw_trainer_step(t, progress, &stat, &err);
  *     lmw_trainer_export(t, tok, &meta, "out.gguf", &err);
  *
- * The same data, options and seed give the same weights on the same kind of CPU, bit for bit: with any number
- * of threads, and whether the run was interrupted by a checkpoint or not. (BLAS kernels for another CPU
- * add in another order.)
+ * The same data, options and seed give the same weights on the same kind of CPU, bit for bit:
+ * with any number of threads, and whether the run was interrupted by a checkpoint or not.
+ * (BLAS kernels for another CPU add in another order.)
  *
- * Threads: one trainer, one thread at a time; it owns a pool. OpenBLAS is set to one thread for the whole
- * process, because each pool thread calls it for the part of a batch it works on. */
+ * Threads: one trainer, one thread at a time; it owns a pool. OpenBLAS is set to one thread
+ * for the whole process, because each pool thread calls it for the part of a batch it works
+ * on. */
 #ifndef LMW_TRAIN_TRAIN_H
 #define LMW_TRAIN_TRAIN_H
 
@@ -26,20 +27,21 @@
 
 /* ---- data ---- */
 
-/* What is learnt from: pairs of a prompt and its reference answer (a file named *.jsonl, fields `prompt` and
- * `reference` of each line), or one plain text (any other name; the template is not used). */
+/* What is learnt from: pairs of a prompt and its reference answer (a file named *.jsonl,
+ * fields `prompt` and `reference` of each line), or one plain text (any other name; the
+ * template is not used). */
 struct lmw_corpus;
 /* chat_template: what engine/chat.h can render; it becomes the model's. */
 int lmw_corpus_read(struct lmw_corpus **out, const char *path, lmw_str chat_template,
                     struct lmw_err *err);
 void lmw_corpus_free(struct lmw_corpus *c);
-/* A tokenizer of n_vocab ids trained on the corpus, or on an even sample of it when it is large. words_apart: see
- * lmw_tok_train. */
+/* A tokenizer of n_vocab ids trained on the corpus, or on an even sample of it when it is
+ * large. words_apart: see lmw_tok_train. */
 int lmw_corpus_tokenizer(const struct lmw_corpus *c, int n_vocab, bool words_apart,
                          struct lmw_tok **out, struct lmw_err *err);
 
-/* Token sequences, all in memory. Position p of a sequence predicts its id p + 1, whose cross-entropy counts
- * `weight[p + 1]` times; the first weight of a sequence is never used. */
+/* Token sequences, all in memory. Position p of a sequence predicts its id p + 1, whose
+ * cross-entropy counts `weight[p + 1]` times; the first weight of a sequence is never used. */
 struct lmw_train_data {
     int32_t *id;    /* [n_tok] */
     float *weight;  /* [n_tok] */
@@ -48,9 +50,9 @@ struct lmw_train_data {
     int64_t n_dropped; /* examples longer than n_ctx, left out */
     int n_vocab;       /* every id is below this */
 };
-/* A pair becomes BOS, template(prompt), reference, EOS, with the two parts tokenised apart as they are at
- * inference; the reference and EOS weigh 1 and the prompt `prompt_weight`. A text becomes pieces of n_ctx tokens that
- * each open with BOS, all of weight 1. */
+/* A pair becomes BOS, template(prompt), reference, EOS, with the two parts tokenised apart as
+ * they are at inference; the reference and EOS weigh 1 and the prompt `prompt_weight`. A text
+ * becomes pieces of n_ctx tokens that each open with BOS, all of weight 1. */
 int lmw_corpus_encode(const struct lmw_corpus *c, const struct lmw_tok *tok, int n_ctx,
                       double prompt_weight, struct lmw_train_data **out, struct lmw_err *err);
 /* Empty sequences to be filled by the caller (tests, other sources): copies the three arrays. */
@@ -60,7 +62,8 @@ void lmw_train_data_free(struct lmw_train_data *d);
 
 /* ---- training ---- */
 
-/* RMSNorm, RoPE on pairs (2i, 2i + 1), grouped-query attention, SwiGLU, tied embedding, no biases. */
+/* RMSNorm, RoPE on pairs (2i, 2i + 1), grouped-query attention, SwiGLU, tied embedding, no
+ * biases. */
 struct lmw_train_shape {
     int n_embd, n_layer, n_head, n_head_kv, n_ff, n_vocab, n_ctx;
 };
@@ -92,8 +95,8 @@ struct lmw_train_state {
 };
 const struct lmw_train_state *lmw_trainer_state(const struct lmw_trainer *t);
 int64_t lmw_trainer_n_param(const struct lmw_trainer *t);
-/* Floating-point operations of one training token in the matrix products: 6 per weight (2 forward, 4
- * backward), the tied embedding counted once. Attention scores are not in it. */
+/* Floating-point operations of one training token in the matrix products: 6 per weight (2
+ * forward, 4 backward), the tied embedding counted once. Attention scores are not in it. */
 double lmw_trainer_flops_per_token(const struct lmw_trainer *t);
 
 struct lmw_train_stat {
@@ -101,8 +104,8 @@ struct lmw_train_stat {
     double lr, grad_norm;
     int64_t n_tok, t_ns;
 };
-/* One batch. progress in [0, 1]: how much of the run is over, for the cosine. A loss or gradient that is
- * not finite is LMW_EFORMAT, and the weights are left as they were. */
+/* One batch. progress in [0, 1]: how much of the run is over, for the cosine. A loss or
+ * gradient that is not finite is LMW_EFORMAT, and the weights are left as they were. */
 int lmw_trainer_step(struct lmw_trainer *t, double progress, struct lmw_train_stat *out,
                      struct lmw_err *err);
 /* Weighted mean cross-entropy over the tokens of weight >= min_weight (1: answers alone), nats. */
@@ -112,8 +115,9 @@ int lmw_trainer_eval(struct lmw_trainer *t, const struct lmw_train_data *d, doub
 int lmw_trainer_logits(struct lmw_trainer *t, const int32_t *ids, int n, float *logits,
                        struct lmw_err *err);
 
-/* Weights, moments and state. Loading refuses a checkpoint of another shape, seed or data set (by its hash) and
- * says which; the other options may differ, and then so do the weights that follow. */
+/* Weights, moments and state. Loading refuses a checkpoint of another shape, seed or data set
+ * (by its hash) and says which; the other options may differ, and then so do the weights that
+ * follow. */
 int lmw_trainer_save(const struct lmw_trainer *t, const char *path, struct lmw_err *err);
 int lmw_trainer_load(struct lmw_trainer *t, const char *path, struct lmw_err *err);
 
@@ -121,7 +125,8 @@ struct lmw_train_meta {
     const char *name;      /* general.name */
     lmw_str chat_template; /* may be empty */
 };
-/* A GGUF file of architecture "llama": F16 matrices, F32 norms, the tokenizer, and how it was trained. */
+/* A GGUF file of architecture "llama": F16 matrices, F32 norms, the tokenizer, and how it was
+ * trained. */
 int lmw_trainer_export(const struct lmw_trainer *t, const struct lmw_tok *tok,
                        const struct lmw_train_meta *meta, const char *path, struct lmw_err *err);
 

@@ -6,8 +6,8 @@
 #include "train/net.h"
 #include "train/train.h"
 
-/* A part of a batch that one thread takes through the network, and its sum of gradients. Parts do not depend on
- * the number of threads, so neither does any result. */
+/* A part of a batch that one thread takes through the network, and its sum of gradients. Parts
+ * do not depend on the number of threads, so neither does any result. */
 struct lmw_train_share {
     float *grad;         /* [n_param] */
     int32_t *id, *start; /* what batch points at */

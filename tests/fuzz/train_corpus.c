@@ -1,4 +1,5 @@
-/* Training data as JSONL: any bytes are a corpus or an error. The first byte chooses the template. */
+/* Training data as JSONL: any bytes are a corpus or an error. The first byte chooses the
+ * template. */
 #include "train/train.h"
 
 #include <stdio.h>

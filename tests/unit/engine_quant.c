@@ -254,8 +254,8 @@ static double relative_rmse(enum lmw_type t)
  *             N(0,1)    n|n|
  *     Q8_0  0.005350  0.007707
  *     Q6_K  0.017320  0.023266
- *     Q5_K  0.034903  0.045779
- *     Q4_K  0.070592  0.090906 */
+ *     Q5_K  0.034902  0.045778
+ *     Q4_K  0.070591  0.090903 */
 static void test_no_worse_than_the_reference(void **state)
 {
     static const struct {

@@ -1,10 +1,11 @@
-/* The blocks and the whole network, forward and backward, against a second implementation written
- * here in double, plainly, and its central differences.
+/* The blocks and the whole network, forward and backward, against a second implementation
+ * written here in double, plainly, and its central differences.
  *
- * In double with h = 1e-5 a central difference is good to about 1e-9 of the gradient's size, so what the tolerance
- * must allow is the f32 side alone: sums of up to a few hundred terms, each step rounding by 6e-8, through
- * two layers. TOLERANCE, relative to the largest gradient of the same tensor, leaves a factor of about 5 over
- * what was seen. A wrong sign, factor or index is off by about 1. */
+ * In double with h = 1e-5 a central difference is good to about 1e-9 of the gradient's size,
+ * so what the tolerance must allow is the f32 side alone: sums of up to a few hundred terms,
+ * each step rounding by 6e-8, through two layers. TOLERANCE, relative to the largest gradient
+ * of the same tensor, leaves a factor of about 5 over what was seen. A wrong sign, factor or
+ * index is off by about 1. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +99,8 @@ static double ref_cross_entropy(int n, const double *logits, int target)
 
 static double x[MOST], h[MOST], big[MOST], mid[MOST], logits[MOST];
 
-/* The model's own text book: one sequence at a time. Returns the weighted sum of cross-entropies. */
+/* The model's own text book: one sequence at a time. Returns the weighted sum of
+ * cross-entropies. */
 static double ref_sequence(const struct lmw_net *net, const double *p, int n, const int32_t *id,
                            const float *weight)
 {

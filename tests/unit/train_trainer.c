@@ -1,5 +1,5 @@
-/* Whole runs at tiny sizes: learning, the promises of train.h about the same bits, checkpoints, and the
- * GGUF file, opened by the engine. */
+/* Whole runs at tiny sizes: learning, the promises of train.h about the same bits,
+ * checkpoints, and the GGUF file, opened by the engine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -447,10 +447,11 @@ static void check_keys(const char *path)
     lmw_gguf_close(g);
 }
 
-/* The engine, another implementation of the same model, computes the same logits from the file. F16 keeps 11 bits
- * of a weight: 2^-12 of rounding on the average product, sums of such errors grow with the root of
- * their number while the sums themselves do too, and two layers follow one another: 1e-3 of the largest
- * logit is six times what was seen, and a wrong rotation or head is off by about 1. */
+/* The engine, another implementation of the same model, computes the same logits from the
+ * file. F16 keeps 11 bits of a weight: 2^-12 of rounding on the average product, sums of such
+ * errors grow with the root of their number while the sums themselves do too, and two layers
+ * follow one another: 1e-3 of the largest logit is six times what was seen, and a wrong
+ * rotation or head is off by about 1. */
 static void engine_agrees(const char *path, struct lmw_trainer *t, const struct made *m)
 {
     struct lmw_engine *e;

@@ -538,7 +538,8 @@ INLINE void sums_8(const struct weights_8 *w, const struct panel_8 *p, __m256i *
     __m256i x = load(p->q[0]);
 #define FIRST(r) __m256i t##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
     FIRST(0)
-    FIRST(1) FIRST(2) FIRST(3)
+    FIRST(1)
+    FIRST(2) FIRST(3)
 #undef FIRST
 #pragma GCC unroll 16
         for (int g = 1; g < 16; g++)
@@ -721,8 +722,9 @@ MUL(q8_0, 8, 32, CHUNK_8, sizeof(struct panel_8), sizeof(struct weights_8), pack
 
 enum {
     CHUNK_F = 512, /* elements; part of the order of additions */
-    GROUP_F = 24,  /* activation rows per conversion of 4 weight rows */
-    ROWS_F = 64,   /* weight rows per pass over a chunk: they stay in L2 */
+    GROUP_F = 48,  /* activation rows per widening of 4 weight rows */
+    ROWS_F = 64,   /* weight rows per copy of activations */
+    FEW_F = 3,     /* no more activation rows than this: one tile, nothing is copied */
 };
 
 typedef __m256 load_fn(const uint8_t *p);
@@ -839,41 +841,60 @@ INLINE void to_scratch(load_fn *load8, size_t elem, int64_t n, const uint8_t *w,
         _mm256_store_ps(t + k, load_head(load8, elem, w + (size_t)k * elem, n - k));
 }
 
-/* Weights of 2 bytes are widened first when more than one tile will use them. */
-INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, int n_row, int n_x, const uint8_t *w,
-                      size_t w_stride, const uint8_t *x, size_t x_stride, float *y, size_t ldy)
+/* Rows i0 .. i1 by up to FEW_F activation rows. */
+INLINE void few_float(load_fn *load8, size_t elem, int64_t n, const struct product *p)
 {
-    _Alignas(32) float t[4][CHUNK_F];
-    int rows_group = n_x <= 3 ? 4 : ROWS_F;
-    for (int i0 = 0; i0 < n_row; i0 += rows_group) {
-        int i1 = n_row - i0 < rows_group ? n_row : i0 + rows_group;
-        int64_t k0 = 0;
+    for (int i = 0; i < p->n_row; i += 4) {
+        const uint8_t *rows[4];
+        int64_t k = 0;
         do {
-            int64_t nk = n - k0 < CHUNK_F ? n - k0 : CHUNK_F;
-            for (int j0 = 0; j0 < n_x; j0 += GROUP_F) {
-                int nx = n_x - j0 < GROUP_F ? n_x - j0 : GROUP_F;
-                const uint8_t *xk = x + j0 * x_stride + 4 * k0;
-                for (int i = i0; i < i1; i += 4) {
-                    const uint8_t *rows[4];
-                    for (int r = 0; r < 4; r++)
-                        rows[r] = w + (size_t)(i + r < i1 ? i + r : i1 - 1) * w_stride +
-                                  (size_t)k0 * elem;
-                    float *out = y + j0 * ldy + i;
-                    if (elem == 4 || nx <= 3) {
-                        tiles_float(load8, elem, nx, nk, rows, xk, x_stride, out, ldy, i1 - i,
-                                    k0 == 0);
-                        continue;
-                    }
-                    for (int r = 0; r < 4; r++) {
-                        to_scratch(load8, elem, nk, rows[r], t[r]);
-                        rows[r] = (const uint8_t *)t[r];
-                    }
-                    tiles_float(load_f32, 4, nx, nk, rows, xk, x_stride, out, ldy, i1 - i,
-                                k0 == 0);
-                }
+            for (int r = 0; r < 4; r++)
+                rows[r] = p->w + (size_t)(i + r < p->n_row ? i + r : p->n_row - 1) * p->w_stride +
+                          (size_t)k * elem;
+            tiles_float(load8, elem, p->n_x, n - k < CHUNK_F ? n - k : CHUNK_F, rows, p->x + 4 * k,
+                        p->x_stride, p->y + i, p->ldy, p->n_row - i, k == 0);
+            k += CHUNK_F;
+        } while (k < n);
+    }
+}
+
+/* A chunk of one group: nk elements from k on. Activations are copied, because rows a multiple of
+ * 4 KB apart would fight for the same cache sets; weights of 2 bytes are widened. */
+INLINE void group_float(load_fn *load8, size_t elem, int64_t k, int64_t nk, const struct part *c,
+                        const struct product *p)
+{
+    _Alignas(32) float w[4][CHUNK_F], x[GROUP_F][CHUNK_F];
+    for (int j = c->j0; j < c->j1; j++)
+        memcpy(x[j - c->j0], p->x + j * p->x_stride + 4 * k, (size_t)nk * 4);
+    for (int i = c->i0; i < c->i1; i += 4) {
+        const uint8_t *rows[4];
+        for (int r = 0; r < 4; r++) {
+            int row = i + r < c->i1 ? i + r : c->i1 - 1;
+            rows[r] = p->w + (size_t)row * p->w_stride + (size_t)k * elem;
+            if (elem == 4)
+                continue;
+            to_scratch(load8, elem, nk, rows[r], w[r]);
+            rows[r] = (const uint8_t *)w[r];
+        }
+        tiles_float(load_f32, 4, c->j1 - c->j0, nk, rows, (const uint8_t *)x, sizeof x[0],
+                    p->y + c->j0 * p->ldy + i, p->ldy, c->i1 - i, k == 0);
+    }
+}
+
+INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, const struct product *p)
+{
+    struct part c;
+    if (p->n_x <= FEW_F || n == 0) {
+        few_float(load8, elem, n, p);
+        return;
+    }
+    for (c.i0 = 0; c.i0 < p->n_row; c.i0 = c.i1) {
+        c.i1 = p->n_row - c.i0 < ROWS_F ? p->n_row : c.i0 + ROWS_F;
+        for (int64_t k = 0; k < n; k += CHUNK_F)
+            for (c.j0 = 0; c.j0 < p->n_x; c.j0 = c.j1) {
+                c.j1 = p->n_x - c.j0 < GROUP_F ? p->n_x : c.j0 + GROUP_F;
+                group_float(load8, elem, k, n - k < CHUNK_F ? n - k : CHUNK_F, &c, p);
             }
-            k0 += CHUNK_F;
-        } while (k0 < n);
     }
 }
 
@@ -881,7 +902,8 @@ INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, int n_row, int n_x
     AVX2 static void mul_##format(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, \
                                   const void *x, size_t x_stride, float *y, size_t ldy)          \
     {                                                                                            \
-        mul_float(load_##format, elem, n, n_row, n_x, w, w_stride, x, x_stride, y, ldy);         \
+        const struct product p = {n_row, n_x, w, x, w_stride, x_stride, y, ldy};                 \
+        mul_float(load_##format, elem, n, &p);                                                   \
     }
 MUL_FLOAT(f32, 4)
 MUL_FLOAT(f16, 2)
