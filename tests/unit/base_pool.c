@@ -56,6 +56,41 @@ static void wakes_sleeping_workers(void **state)
     lmw_pool_close(NULL);
 }
 
+struct relay {
+    struct lmw_barrier barrier;
+    int baton[8]; /* plain: only the barrier orders it */
+    int n_wrong[8];
+};
+
+/* Everyone writes, all meet, everyone looks at a neighbour's, all meet; some come late enough to find
+ * the others asleep. */
+static void run_relay(void *arg, int i, int n)
+{
+    struct relay *r = arg;
+    for (int round = 1; round <= 300; round++) {
+        r->baton[i] = round;
+        if (round % 100 == i)
+            lmw_sleep_until_ns(lmw_now_ns() + 2000000);
+        lmw_barrier_wait(&r->barrier, n);
+        r->n_wrong[i] += r->baton[(i + 1) % n] != round;
+        lmw_barrier_wait(&r->barrier, n);
+    }
+}
+
+static void threads_meet_at_the_barrier(void **state)
+{
+    for (int n = 1; n <= 5; n++) {
+        struct lmw_pool *p;
+        struct relay r = {0};
+        assert_int_equal(lmw_pool_open(&p, n, NULL), 0);
+        lmw_pool_run(p, run_relay, &r);
+        lmw_pool_run(p, run_relay, &r);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(r.n_wrong[i], 0);
+        lmw_pool_close(p);
+    }
+}
+
 static void shares_cover_everything_once(void **state)
 {
     for (int n_thread = 1; n_thread <= 7; n_thread++) {
@@ -84,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_share_once),
         cmocka_unit_test(wakes_sleeping_workers),
+        cmocka_unit_test(threads_meet_at_the_barrier),
         cmocka_unit_test(shares_cover_everything_once),
         cmocka_unit_test(too_many_threads_is_an_error),
     };
