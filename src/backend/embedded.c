@@ -60,7 +60,7 @@ static int open_model(struct embedded *e, const struct lmw_backend_opts *opts, s
         return rc;
     int own = lmw_engine_info(e->engine)->n_ctx_train;
     e->n_ctx = opts->n_ctx > 0 ? opts->n_ctx : own > 0 && own < DEFAULT_CTX ? own : DEFAULT_CTX;
-    if ((rc = lmw_session_open(&e->session, e->engine, e->n_ctx, err)) < 0)
+    if (lmw_session_open(&e->session, e->engine, e->n_ctx, err) < 0)
         return lmw_wrap(err, "%s: a context of %d tokens", opts->model, e->n_ctx);
     return make_buffers(e, err);
 }

@@ -59,9 +59,10 @@ static int parse(struct measure *m, struct strs *pos, int argc, char **argv)
     };
     const struct command_help help = {
         "lmwatt measure -m FILE [-m FILE...] -w WORKLOAD.jsonl [OPTIONS]",
-        "Asks each model every question and records answer, time and joules. The same command again\n"
-        "resumes where it stopped; `lmwatt report` shows what came out.",
-        "lmwatt measure -m models/shop-intents-F16.gguf -w workloads/shop-intents-test.jsonl -s json",
+        "Asks each model every question and records answer, time and joules. The same command\n"
+        "again resumes where it stopped; `lmwatt report` shows what came out.",
+        "lmwatt measure -m models/shop-intents-F16.gguf -s json \\\n"
+        "      -w workloads/shop-intents-test.jsonl",
     };
     return opts_parse(opts, &help, argc, argv, pos);
 }
@@ -142,8 +143,8 @@ static void show_queries(const struct lmw_study_progress *p)
     put_number(speed, p->tok_per_s, 0);
     put_number(joules, j, j < 1 ? 4 : j < 10 ? 3 : 1);
     put_number(accuracy, 100 * p->accuracy, 1);
-    int64_t s = isnan(p->eta_s) ? -1 : (int64_t)(p->eta_s + 0.5);
-    snprintf(eta, sizeof eta, s < 0 ? "-" : "%d:%02d", (int)(s / 60), (int)(s % 60));
+    int s = isnan(p->eta_s) ? -1 : (int)fmin(p->eta_s + 0.5, 1e8);
+    snprintf(eta, sizeof eta, s < 0 ? "-" : "%d:%02d", s / 60, s % 60);
     cli_progress("%d/%d %s: %lld/%lld · %s tok/s · %s%s J/query · %s %% right · %s left",
                  p->i_model + 1, p->n_model, p->run, (long long)p->n_done, (long long)p->n_total,
                  speed, p->estimated && joules[0] != '-' ? "~" : "", joules, accuracy, eta);
@@ -168,7 +169,8 @@ static int on_progress(void *arg, const struct lmw_study_progress *p)
 
 static void show_run(const struct lmw_study_run *r, const char *store)
 {
-    printf("run %s: %lld queries", r->name, (long long)(r->n_there + r->n_done));
+    int64_t n = r->n_there + r->n_done;
+    printf("run %s: %lld queries", r->name, (long long)n);
     if (r->n_there > 0)
         printf(" (%lld were there)", (long long)r->n_there);
     if (r->n_error > 0)
@@ -238,7 +240,9 @@ static int measure(const struct measure *m, const char *command, struct lmw_err 
     struct lmw_store *store = NULL;
     struct lmw_study_run *runs = calloc((size_t)m->models.n, sizeof *runs);
     char path[1024];
-    int rc = runs ? make_study(&opts, m, err) : lmw_fail(err, LMW_ENOMEM, "no memory");
+    if (!runs)
+        return lmw_fail(err, LMW_ENOMEM, "no memory");
+    int rc = make_study(&opts, m, err);
     if (rc == LMW_OK && !m->store)
         rc = lmw_store_default_path(path, sizeof path, err);
     const char *db = m->store ? m->store : path;

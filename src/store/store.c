@@ -194,9 +194,11 @@ void lmw_store_close(struct lmw_store *s)
 {
     if (!s)
         return;
-    struct sql *all[] = {&s->add, &s->set_energy, &s->has, &s->count, &s->samples};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        lmw_sql_end(all[i]);
+    lmw_sql_end(&s->add);
+    lmw_sql_end(&s->set_energy);
+    lmw_sql_end(&s->has);
+    lmw_sql_end(&s->count);
+    lmw_sql_end(&s->samples);
     sqlite3_close(s->db);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
@@ -403,18 +405,18 @@ static int count_runs(struct lmw_store *s, int64_t *n, struct lmw_err *err)
 int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out,
                    struct lmw_err *err)
 {
-    struct sql q = {0};
+    struct sql q;
     int64_t cap = 0, n = 0;
     int rc = count_runs(s, &cap, err);
-    *out = rc == LMW_OK ? LMW_NEW(arena, struct lmw_run, (size_t)cap + 1) : NULL;
-    if (rc == LMW_OK && !*out)
-        rc = lmw_fail(err, LMW_ENOMEM, "no memory for the list of runs");
-    if (rc == LMW_OK)
-        rc = lmw_sql(&q, s,
-                     "SELECT id, name, settings_hash, settings, environment, date, finished,"
-                     " idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes"
-                     " FROM runs ORDER BY id",
-                     err);
+    if (rc < 0)
+        return rc;
+    if (!(*out = LMW_NEW(arena, struct lmw_run, (size_t)cap + 1)))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the list of runs");
+    rc = lmw_sql(&q, s,
+                 "SELECT id, name, settings_hash, settings, environment, date, finished,"
+                 " idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes"
+                 " FROM runs ORDER BY id",
+                 err);
     while (rc == LMW_OK && n < cap && (rc = lmw_sql_step(&q, err)) == 1)
         rc = read_run(&q, &(*out)[n++], arena, err);
     lmw_sql_end(&q);

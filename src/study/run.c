@@ -365,7 +365,7 @@ static int begin(struct job *j, struct lmw_err *err)
         .run_id = j->run.id,
         .idle_mw = j->run.idle_loaded_mw,
     };
-    if (j->result->resumed && (rc = lmw_energy_recover(&j->book, err)) < 0)
+    if (j->result->resumed && lmw_energy_recover(&j->book, err) < 0)
         return lmw_wrap(err, "resuming run '%s'", j->plan->name);
     snprintf(j->result->name, sizeof j->result->name, "%s", j->plan->name);
     j->result->n_total = j->result->n_there = st->n_query * j->opts->n_repeat;
