@@ -1,6 +1,7 @@
-/* Arenas over reserved address space (MAP_NORESERVE): the kernel commits pages when they are touched,
- * so reserving generously is free and an arena never moves. Every allocation is cleared, because a
- * by-value scratch copy leaves used bytes behind that the arena cannot tell from fresh pages. */
+/* Arenas over reserved address space (MAP_NORESERVE): the kernel commits pages when they are
+ * touched, so reserving generously is free and an arena never moves. Every allocation is cleared,
+ * because a by-value scratch copy leaves used bytes behind that the arena cannot tell from fresh
+ * pages. */
 #include "base/arena.h"
 
 #include <string.h>

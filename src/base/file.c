@@ -1,5 +1,5 @@
-/* Files. Reads never trust a size they were told (files in /sys and /proc say 4096 or 0), and a write
- * appears under its name only when it is whole and on disk. */
+/* Files. Reads never trust a size they were told (files in /sys and /proc say 4096 or 0), and a
+ * write appears under its name only when it is whole and on disk. */
 #include "base/file.h"
 
 #include <errno.h>

@@ -17,7 +17,8 @@ struct lmw_map {
 int lmw_map_open(struct lmw_map *m, const char *path, struct lmw_err *err);
 void lmw_map_close(struct lmw_map *m);
 
-/* The whole file into a buffer, at most max bytes (more is LMW_EFORMAT). Works for /sys and /proc. */
+/* The whole file into a buffer, at most max bytes (more is LMW_EFORMAT). Works for /sys and /proc.
+ */
 int lmw_file_read(const char *path, size_t max, struct lmw_buf *out, struct lmw_err *err);
 /* A decimal integer alone in a file (sysfs). */
 int lmw_file_read_i64(const char *path, int64_t *out, struct lmw_err *err);

@@ -1,9 +1,9 @@
 /* The thread pool: one generation counter starts a round, one countdown ends it.
  *
- * A worker waits for `round` to change: it spins for SPIN pause instructions (some 50 us) (a decode step is a chain of
- * rounds microseconds apart), then sleeps on a futex so that an idle pool uses no power. The caller does
- * share 0 itself, then waits for `left` to reach 0 in the same way. With one thread nothing is shared
- * and run() is a plain call. */
+ * A worker waits for `round` to change: it spins for SPIN pause instructions (some 50 us: a
+ * decode step is a chain of rounds microseconds apart), then sleeps on a futex so that an idle
+ * pool uses no power. The caller does share 0 itself, then waits for `left` to reach 0 in the same
+ * way. With one thread nothing is shared and run() is a plain call. */
 #include "base/pool.h"
 
 #include "base/cpu.h"
@@ -53,8 +53,8 @@ static void futex_wake(_Atomic uint32_t *word)
 }
 
 /* Waits until *word differs from seen; *asleep counts who is in the kernel. Returns the new value.
- * Sleepers announce themselves before they look again, and whoever changes the word looks at *asleep
- * after the change (both sequentially consistent), so no wake-up is lost. */
+ * Sleepers announce themselves before they look again, and whoever changes the word looks at
+ * *asleep after the change (both sequentially consistent), so no wake-up is lost. */
 static uint32_t wait_change(_Atomic uint32_t *word, uint32_t seen, _Atomic uint32_t *asleep)
 {
     uint32_t now;
@@ -104,7 +104,8 @@ void lmw_pool_run(struct lmw_pool *p, lmw_pool_fn *fn, void *arg)
         wait_change(&p->left, left, &p->caller_asleep);
 }
 
-/* The last to come opens the next round; nobody can be a whole round behind, so one counter is enough. */
+/* The last to come opens the next round; nobody can be a whole round behind, so one counter is
+ * enough. */
 void lmw_barrier_wait(struct lmw_barrier *b, int n)
 {
     if (n == 1)

@@ -19,8 +19,9 @@ void lmw_pool_close(struct lmw_pool *p);
 int lmw_pool_size(const struct lmw_pool *p);
 void lmw_pool_run(struct lmw_pool *p, lmw_pool_fn *fn, void *arg);
 
-/* Where the n threads of one run meet: each waits until the last has come. Zeroed is ready. Spins for some
- * microseconds, then sleeps, so that threads without a core of their own do not hold each other up. */
+/* Where the n threads of one run meet: each waits until the last has come. Zeroed is ready. Spins
+ * for some microseconds, then sleeps, so that threads without a core of their own do not hold each
+ * other up. */
 struct lmw_barrier {
     _Alignas(64) _Atomic uint32_t n_arrived;
     _Alignas(64) _Atomic uint32_t round;

@@ -1,5 +1,6 @@
-/* The record: one answered query, as docs/records.md defines it. Store, workload, study and insight
- * all speak it, and every place that names its columns (SQL, JSONL, CSV) walks the one table here.
+/* The record: one answered query, as docs/records.md defines it. Store, workload, study and
+ * insight all speak it, and every place that names its columns (SQL, JSONL, CSV) walks the one
+ * table here.
  *
  * Absent values: LMW_NULL for integers, NaN for reals, NULL for strings. Strings belong to whoever
  * filled the record (the function that fills one says so). */
@@ -55,12 +56,12 @@ extern const struct lmw_column lmw_columns[];
 void lmw_record_clear(struct lmw_record *r); /* every field absent */
 
 /* From a JSON object. Strings are copied into the arena; fields not in the table go to `extra`.
- * query_id may be a string or an integer and must be there; a field of the wrong kind is LMW_EFORMAT and the message
- * names it. energy_valid accepts true/false/0/1. null is absent. */
+ * query_id may be a string or an integer and must be there; a field of the wrong kind is
+ * LMW_EFORMAT and the message names it. energy_valid accepts true/false/0/1. null is absent. */
 int lmw_record_from_json(struct lmw_record *r, const json_t *object, struct lmw_arena *arena,
                          struct lmw_err *err);
-/* To a new JSON object (the caller's reference): absent fields are null, `extra` is merged back in.
- * NULL when memory runs out. */
+/* To a new JSON object (the caller's reference): absent fields are null, `extra` is merged back
+ * in. NULL when memory runs out. */
 json_t *lmw_record_to_json(const struct lmw_record *r);
 
 #endif

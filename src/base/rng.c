@@ -1,4 +1,5 @@
-/* xoshiro256++ 1.0 and splitmix64 (Blackman and Vigna, prng.di.unimi.it, public domain algorithms). */
+/* xoshiro256++ 1.0 and splitmix64 (Blackman and Vigna, prng.di.unimi.it, public domain
+ * algorithms). */
 #include "base/rng.h"
 
 #include <math.h>
@@ -34,7 +35,8 @@ uint64_t lmw_rng_u64(struct lmw_rng *r)
     return out;
 }
 
-/* Lemire's multiply and reject: the low half of x * n decides whether x fell in the biased part. */
+/* Lemire's multiply and reject: the low half of x * n decides whether x fell in the biased part.
+ */
 uint32_t lmw_rng_below(struct lmw_rng *r, uint32_t n)
 {
     if (n == 0)

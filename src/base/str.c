@@ -89,7 +89,8 @@ void lmw_buf_printf(struct lmw_buf *b, const char *fmt, ...)
     va_end(again);
 }
 
-/* Bytes of the well-formed character at the start of s (Unicode 15, table 3-7), 0 if there is none. */
+/* Bytes of the well-formed character at the start of s (Unicode 15, table 3-7), 0 if there is
+ * none. */
 static size_t utf8_len(lmw_str s)
 {
     const uint8_t *p = (const uint8_t *)s.ptr;

@@ -1,6 +1,7 @@
 /* The command line: a table of commands (main.c), one cmd_*.c each.
  *
- * Exit status: 0 done, 1 failed, 2 used wrongly. Results go to stdout, progress and errors to stderr. */
+ * Exit status: 0 done, 1 failed, 2 used wrongly. Results go to stdout, progress and errors to
+ * stderr. */
 #ifndef LMW_CLI_CLI_H
 #define LMW_CLI_CLI_H
 
@@ -13,8 +14,8 @@ typedef int lmw_cmd_fn(int argc, char **argv); /* argv[0] is the command's name 
 lmw_cmd_fn cmd_inspect, cmd_generate, cmd_bench, cmd_quantize, cmd_perplexity, cmd_train,
     cmd_workload, cmd_meters, cmd_attribute, cmd_measure, cmd_report;
 
-/* Options: a table per command, ended by a NULL name. `--name VALUE`, `--name=VALUE`, `-x VALUE`; flags
- * take no value; `--` ends options. */
+/* Options: a table per command, ended by a NULL name. `--name VALUE`, `--name=VALUE`, `-x VALUE`;
+ * flags take no value; `--` ends options. */
 enum opt_kind {
     OPT_FLAG, /* bool * */
     OPT_STR,  /* const char **; given again, the last counts */
@@ -40,8 +41,8 @@ struct command_help {
     const char *what;    /* one or two sentences */
     const char *example; /* a whole command line */
 };
-/* Fills the values and collects positional arguments (pos may be NULL: none allowed). Returns -1 to go on, else
- * the exit status: 0 after --help, 2 after saying what is wrong. */
+/* Fills the values and collects positional arguments (pos may be NULL: none allowed). Returns -1
+ * to go on, else the exit status: 0 after --help, 2 after saying what is wrong. */
 int opts_parse(const struct opt *opts, const struct command_help *help, int argc, char **argv,
                struct strs *pos);
 
@@ -53,8 +54,8 @@ __attribute__((format(printf, 2, 3))) int cli_usage(const char *command, const c
 /* The kernel levels allowed by LMW_CPU (all when unset). */
 int cli_cpu_mask(uint32_t *mask, struct lmw_err *err);
 
-/* A progress line on stderr: rewritten in place on a terminal (at most 10 times a second), elsewhere a
- * line a minute. cli_progress_end shows the last state and ends the line. */
+/* A progress line on stderr: rewritten in place on a terminal (at most 10 times a second),
+ * elsewhere a line a minute. cli_progress_end shows the last state and ends the line. */
 __attribute__((format(printf, 1, 2))) void cli_progress(const char *fmt, ...);
 void cli_progress_end(void);
 

@@ -1,8 +1,9 @@
 /* lmwatt attribute: the meter's arithmetic on anybody's power log and anybody's queries.
  *
- * Two CSV files: a trace (t_ns,energy_uj or t_ns,power_mw) and spans (id,start_ns,first_token_ns,end_ns; the columns
- * may come in any order, first_token_ns may be empty or missing). One line out for each span, in the order of the
- * file; energies are null with a reason where the trace cannot tell. */
+ * Two CSV files: a trace (t_ns,energy_uj or t_ns,power_mw) and spans
+ * (id,start_ns,first_token_ns,end_ns; the columns may come in any order, first_token_ns may be
+ * empty or missing). One line out for each span, in the order of the file; energies are null with
+ * a reason where the trace cannot tell. */
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/model_opts.h"

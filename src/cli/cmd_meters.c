@@ -1,8 +1,9 @@
-/* lmwatt meters: every power source this machine could have, present or why not; --watch shows what they say.
+/* lmwatt meters: every power source this machine could have, present or why not; --watch shows
+ * what they say.
  *
- * The table is the answer to "what will my joules mean": what each rail covers, how it is read, how often its
- * counter ticks (measured by watching it), in what steps, and which rails make the total. A modelled
- * source is marked ~ in every line. */
+ * The table is the answer to "what will my joules mean": what each rail covers, how it is read,
+ * how often its counter ticks (measured by watching it), in what steps, and which rails make the
+ * total. A modelled source is marked ~ in every line. */
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/model_opts.h"

@@ -23,8 +23,9 @@ int lmw_tok_load(struct lmw_tok **out, const struct lmw_gguf *g, struct lmw_err 
  * 256 bytes, then merges by falling pair count (ties: lower ids first, so the result is
  * deterministic). Pretokenizer: "qwen2" (single digits, as llama.cpp spells it). Texts are whole
  * documents.
- * words_apart: no merge joins a word to the space or quote before it, so a word has the same tokens wherever it
- * stands and a small model copies it token by token. Costs about a token a word; encoding does not change. */
+ * words_apart: no merge joins a word to the space or quote before it, so a word has the same
+ * tokens wherever it stands and a small model copies it token by token. Costs about a token a
+ * word; encoding does not change. */
 int lmw_tok_train(struct lmw_tok **out, const lmw_str *texts, size_t n_text, int n_vocab,
                   bool words_apart, struct lmw_err *err);
 /* Puts the tokenizer.ggml.* keys, with add_bos_token true and the given chat template (may be

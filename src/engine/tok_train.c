@@ -139,7 +139,8 @@ static bool is_ascii_letter(char c)
     return (c | 32) >= 'a' && (c | 32) <= 'z';
 }
 
-/* The space, quote or apostrophe that the pretokenizer leaves in front of a word is counted by itself. */
+/* The space, quote or apostrophe that the pretokenizer leaves in front of a word is counted by
+ * itself. */
 static void count_apart(void *arg, lmw_str text)
 {
     char first = text.ptr[0], second = text.len > 1 ? text.ptr[1] : 0;

@@ -1,5 +1,5 @@
-/* Accuracy by the values of one field: a column of the record, or a field that only this workload knows.
- * One pass per run fills a table of counts and right answers, [value][run]. */
+/* Accuracy by the values of one field: a column of the record, or a field that only this workload
+ * knows. One pass per run fills a table of counts and right answers, [value][run]. */
 #include "insight/insight.h"
 
 #include "base/stat.h"

@@ -1,5 +1,6 @@
 /* Summaries of runs: one pass over a run's records into columns of doubles, then the figures of
- * insight.h from those columns. Memory is proportional to the records of one run (8 bytes a column). */
+ * insight.h from those columns. Memory is proportional to the records of one run (8 bytes a
+ * column). */
 #include "insight/insight.h"
 
 #include "base/stat.h"

@@ -1,17 +1,18 @@
 /* DOOR. Insight: from records to decisions. Reads the store, measures nothing.
  *
- * For one run (a model on a machine over queries q), acc in 0..1, P(q) the mean power and tau(q) the latency of a
- * query, prefill and decode together ("Intelligence per Watt", arXiv 2511.07885, section 2):
+ * For one run (a model on a machine over queries q), acc in 0..1, P(q) the mean power and tau(q)
+ * the latency of a query, prefill and decode together ("Intelligence per Watt", arXiv 2511.07885,
+ * section 2):
  *
  *     APW = mean(acc) / mean(P)     APJ = mean(acc) / mean(P * tau)       IPW is APW, IPJ is APJ
  *     PPW = 1 / (mean(ppl) * mean(P))    PPJ = 1 / (mean(ppl) * mean(P * tau))
  *
- * Ratios of means, not means of ratios. Accuracy and power are taken over the same records: those whose energy is
- * valid. An answer that could not be scored, or failed, counts as wrong and is counted apart;
- * where no answer at all was scored, accuracy, IPW and IPJ are not known.
- * Intervals are 95 %: Wilson for accuracy, percentile bootstrap over queries (1,000 resamples, fixed seed) for the
- * rest. They say how much other queries of the same kind would move the figure, not how wrong the meter is: that
- * is energy_bounds. NaN is "not known". */
+ * Ratios of means, not means of ratios. Accuracy and power are taken over the same records: those
+ * whose energy is valid. An answer that could not be scored, or failed, counts as wrong and is
+ * counted apart; where no answer at all was scored, accuracy, IPW and IPJ are not known. Intervals
+ * are 95 %: Wilson for accuracy, percentile bootstrap over queries (1,000 resamples, fixed seed)
+ * for the rest. They say how much other queries of the same kind would move the figure, not how
+ * wrong the meter is: that is energy_bounds. NaN is "not known". */
 #ifndef LMW_INSIGHT_INSIGHT_H
 #define LMW_INSIGHT_INSIGHT_H
 
@@ -50,14 +51,16 @@ struct lmw_summary {
     const char *dominated_by; /* the run that is both, or NULL */
 };
 
-/* Summaries of the named runs (n_name = 0: every run of the store), in the order named or begun; Pareto marks among them.
- * Returns the count. Strings and rows live in the arena. An unknown name is LMW_EARG that lists what there is. */
+/* Summaries of the named runs (n_name = 0: every run of the store), in the order named or begun;
+ * Pareto marks among them. Returns the count. Strings and rows live in the arena. An unknown name
+ * is LMW_EARG that lists what there is. */
 int lmw_insight_summaries(struct lmw_store *s, const char *const *names, int n_name,
                           struct lmw_arena *arena, struct lmw_summary **out, struct lmw_err *err);
 
-/* Accuracy by the values of a column (domain) or of a field the records carry in `extra` (language,
- * template_seen), for several runs side by side. Values come in order of appearance; records
- * without the field are the value "(none)". n_value is 0 where no record of any run has the field. */
+/* Accuracy by the values of a column (domain) or of a field the records carry in `extra`
+ * (language, template_seen), for several runs side by side. Values come in order of appearance;
+ * records without the field are the value "(none)". n_value is 0 where no record of any run has
+ * the field. */
 struct lmw_breakdown {
     const char *field;
     int n_value, n_run;

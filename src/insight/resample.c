@@ -1,5 +1,6 @@
-/* The bootstrap: 1,000 draws of n queries with replacement, fixed seed, so that the same records give the
- * same interval everywhere. One draw serves every ratio, so the figures of a row stay paired. */
+/* The bootstrap: 1,000 draws of n queries with replacement, fixed seed, so that the same records
+ * give the same interval everywhere. One draw serves every ratio, so the figures of a row stay
+ * paired. */
 #include "insight/resample.h"
 
 #include "base/rng.h"

@@ -1,5 +1,6 @@
-/* What has to be said beside the figures: a line for each thing that is so of some runs, with the runs it is so of (the
- * first few by name) and how much. A caveat that applies to no run is not printed. */
+/* What has to be said beside the figures: a line for each thing that is so of some runs, with the
+ * runs it is so of (the first few by name) and how much. A caveat that applies to no run is not
+ * printed. */
 #include "report/columns.h"
 
 #include <math.h>

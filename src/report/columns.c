@@ -1,5 +1,6 @@
-/* What the tables show: a row of lmw_report_columns is a column of the main table; a breakdown is a grid of cells.
- * Columns that would say the same in every row (one workload, one meter) are left out, and said once elsewhere. */
+/* What the tables show: a row of lmw_report_columns is a column of the main table; a breakdown is
+ * a grid of cells. Columns that would say the same in every row (one workload, one meter) are left
+ * out, and said once elsewhere. */
 #include "report/columns.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* The columns of the tables, and the sentences beside them, the same for the terminal and the page. */
+/* The columns of the tables, and the sentences beside them, the same for the terminal and the
+ * page. */
 #ifndef LMW_REPORT_COLUMNS_H
 #define LMW_REPORT_COLUMNS_H
 
@@ -27,7 +28,8 @@ static inline const struct lmw_report_column *lmw_report_column(const struct lmw
 void lmw_report_interval(const struct lmw_report_column *c, const struct lmw_summary *s,
                          struct lmw_buf *out);
 
-/* A short name for a row that no other row has: quantisation, model and quantisation, or the run. */
+/* A short name for a row that no other row has: quantisation, model and quantisation, or the run.
+ */
 void lmw_report_label(const struct lmw_report *r, int row, struct lmw_buf *out);
 bool lmw_report_many_workloads(const struct lmw_report *r);
 bool lmw_report_many_sources(const struct lmw_report *r);
@@ -35,12 +37,14 @@ bool lmw_report_many_sources(const struct lmw_report *r);
 /* Three significant digits, "-" for NaN; with a prefix ("~" or ""). */
 void lmw_report_number(struct lmw_buf *out, const char *prefix, double v);
 
-/* A breakdown as a grid of texts: row 0 and column 0 are heads, at most one dimension is the runs. */
+/* A breakdown as a grid of texts: row 0 and column 0 are heads, at most one dimension is the runs.
+ */
 void lmw_report_grid_size(const struct lmw_breakdown *b, int *n_row, int *n_column);
 void lmw_report_grid_cell(const struct lmw_report *r, const struct lmw_breakdown *b, int row,
                           int column, struct lmw_buf *out);
 
-/* Sentences that apply to these records: estimated power, invalid readings, failed queries, idle drift. One per line. */
+/* Sentences that apply to these records: estimated power, invalid readings, failed queries, idle
+ * drift. One per line. */
 void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out);
 
 #endif

@@ -1,8 +1,9 @@
-/* The page: report.html with its @PLACES@ filled. Everything is inside the file, Chart.js too (Debian's
- * libjs-chart.js, embedded at build time), so it opens without a network and years from now.
+/* The page: report.html with its @PLACES@ filled. Everything is inside the file, Chart.js too
+ * (Debian's libjs-chart.js, embedded at build time), so it opens without a network and years from
+ * now.
  *
- * What goes into HTML is escaped as text; what goes into the script is the JSON report, with "<" written
- * as \u003c so that no string can close the script element. */
+ * What goes into HTML is escaped as text; what goes into the script is the JSON report, with "<"
+ * written as \u003c so that no string can close the script element. */
 #include "report/columns.h"
 
 #include <string.h>

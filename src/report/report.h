@@ -1,7 +1,8 @@
-/* DOOR. Reports: what the records say, as a table for the terminal, as JSON, and as one self-contained page.
+/* DOOR. Reports: what the records say, as a table for the terminal, as JSON, and as one
+ * self-contained page.
  *
- * Everything is rendered into a buffer; the caller writes it. Estimated joules carry "~" wherever they stand, and a
- * figure that is not known is "-", never 0. */
+ * Everything is rendered into a buffer; the caller writes it. Estimated joules carry "~" wherever
+ * they stand, and a figure that is not known is "-", never 0. */
 #ifndef LMW_REPORT_REPORT_H
 #define LMW_REPORT_REPORT_H
 
@@ -19,7 +20,8 @@ struct lmw_report {
 /* The ranking, a line on how to read it, and caveats that apply to these records. */
 void lmw_report_text(const struct lmw_report *r, struct lmw_buf *out);
 int lmw_report_json(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
-/* One page that fetches nothing: the table, accuracy against joules with the Pareto front, the definitions. */
+/* One page that fetches nothing: the table, accuracy against joules with the Pareto front, the
+ * definitions. */
 int lmw_report_html(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* The terminal's form of the report: aligned columns, no colour, at most as wide as its content. */
+/* The terminal's form of the report: aligned columns, no colour, at most as wide as its content.
+ */
 #include "report/columns.h"
 
 #include <stdlib.h>

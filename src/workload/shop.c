@@ -126,8 +126,8 @@ static bool is_reserved_noun(const struct shop_language *l, lmw_str s)
     return false;
 }
 
-/* The head of one noun on the tail of another: a word nobody has seen, spelled as the language spells.
- * Left as it is where that makes a reserved noun or a long one. */
+/* The head of one noun on the tail of another: a word nobody has seen, spelled as the language
+ * spells. Left as it is where that makes a reserved noun or a long one. */
 static lmw_str cross(const struct shop_language *l, lmw_str head, lmw_str tail,
                      struct lmw_rng *rng, char out[PRODUCT_MAX])
 {
@@ -141,7 +141,8 @@ static lmw_str cross(const struct shop_language *l, lmw_str head, lmw_str tail,
 }
 
 /* 68 % a noun, 20 % a noun with a made-up brand, 12 % a brand and a model alone. Crossed nouns
- * (options.invent) are for training: with real ones alone, a model learns the nouns and not to copy. */
+ * (options.invent) are for training: with real ones alone, a model learns the nouns and not to
+ * copy. */
 static void draw_product(struct draw *d, struct product *p)
 {
     const struct shop_language *l = d->l;

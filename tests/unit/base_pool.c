@@ -1,5 +1,5 @@
-/* The thread pool: every share runs exactly once, results are visible to the caller, rounds in quick
- * succession and after the workers went to sleep. */
+/* The thread pool: every share runs exactly once, results are visible to the caller, rounds in
+ * quick succession and after the workers went to sleep. */
 #include "base/clock.h"
 #include "base/pool.h"
 
@@ -62,8 +62,8 @@ struct relay {
     int n_wrong[8];
 };
 
-/* Everyone writes, all meet, everyone looks at a neighbour's, all meet; some come late enough to find
- * the others asleep. */
+/* Everyone writes, all meet, everyone looks at a neighbour's, all meet; some come late enough to
+ * find the others asleep. */
 static void run_relay(void *arg, int i, int n)
 {
     struct relay *r = arg;

@@ -1,5 +1,5 @@
-/* Figures from records, by hand: what the field's published harness asserts where it agrees with the
- * definitions, missing readings, Pareto marks, breakdowns. */
+/* Figures from records, by hand: what the field's published harness asserts where it agrees with
+ * the definitions, missing readings, Pareto marks, breakdowns. */
 #include "insight/insight.h"
 
 #include <setjmp.h>
@@ -151,8 +151,8 @@ static void bootstrap_covers_and_repeats(void **state)
         add(f, a, i % 4 != 0, 10 + i % 7, 2, NULL);
     struct lmw_interval first = summaries(f, 1)->ipj, again = summaries(f, 1)->ipj;
     assert_memory_equal(&first, &again, sizeof first);
-    /* sd of the mean joules is 2 / sqrt(200) = 0.14 of 13, of accuracy 0.031 of 0.75: the ratio's relative
-     * standard error is about 0.042, its 95 % interval +-8 %. */
+    /* sd of the mean joules is 2 / sqrt(200) = 0.14 of 13, of accuracy 0.031 of 0.75: the ratio's
+     * relative standard error is about 0.042, its 95 % interval +-8 %. */
     double half = (first.upper - first.lower) / 2 / first.value;
     assert_true(half > 0.06 && half < 0.11);
     assert_true(first.lower < first.value && first.value < first.upper);

@@ -68,7 +68,8 @@ static void text_marks_what_is_estimated_and_unknown(void **state)
     lmw_buf_free(&out);
 }
 
-/* Columns that tell nothing apart are left out; a run's name appears where nothing else tells rows apart. */
+/* Columns that tell nothing apart are left out; a run's name appears where nothing else tells rows
+ * apart. */
 static void columns_are_those_needed(void **state)
 {
     struct lmw_summary rows[] = {measured(), measured()};
