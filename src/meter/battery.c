@@ -17,19 +17,13 @@ static int is_visible(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
-static int attribute(const struct source *s, const char *name, int64_t *out, struct lmw_err *err)
-{
-    char path[640];
-    snprintf(path, sizeof path, "%s/%s", s->path, name);
-    return source_read_i64(path, out, err);
-}
+enum { STATUS, POWER, CURRENT, VOLTAGE };
 
 static int read_battery(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err)
 {
-    char path[640], status[32];
+    char status[32];
     int64_t uw, ua, uv;
-    snprintf(path, sizeof path, "%s/status", s->path);
-    int rc = source_read_text(path, status, sizeof status, err);
+    int rc = source_file_read(&s->file[STATUS], status, sizeof status, err);
     if (rc < 0)
         return rc;
     status[strcspn(status, "\n")] = 0;
@@ -38,17 +32,17 @@ static int read_battery(struct source *s, int64_t t_ns, int64_t *value, struct l
                         "the battery is not discharging (%s): it tells the "
                         "machine's power only then; unplug the charger",
                         status);
-    if (attribute(s, "power_now", &uw, NULL) == LMW_OK) {
+    if (source_file_i64(&s->file[POWER], &uw, NULL) == LMW_OK) {
         *value = llabs(uw) / 1000;
     } else {
-        if ((rc = attribute(s, "current_now", &ua, err)) < 0 ||
-            (rc = attribute(s, "voltage_now", &uv, err)) < 0)
+        if ((rc = source_file_i64(&s->file[CURRENT], &ua, err)) < 0 ||
+            (rc = source_file_i64(&s->file[VOLTAGE], &uv, err)) < 0)
             return lmw_wrap(err, "neither power_now nor current_now and voltage_now");
         *value = (int64_t)((double)llabs(ua) * (double)llabs(uv) * 1e-9);
     }
     if (*value == 0)
-        return lmw_fail(err, LMW_EUNAVAILABLE, "%s discharges at 0 W: the firmware has no reading",
-                        s->path);
+        return lmw_fail(err, LMW_EUNAVAILABLE,
+                        "%s: discharges at 0 W, so the firmware has no reading", s->info.name);
     return LMW_OK;
 }
 
@@ -71,7 +65,9 @@ static int add_battery(struct source_list *l, const char *dir, const char *entry
     snprintf(s->info.name, sizeof s->info.name, "battery:%.32s", entry);
     snprintf(s->info.boundary, sizeof s->info.boundary, "host");
     snprintf(s->nest, sizeof s->nest, "host");
-    snprintf(s->path, sizeof s->path, "%.400s/%.64s", dir, entry);
+    static const char *const files[] = {"status", "power_now", "current_now", "voltage_now"};
+    for (int i = 0; i < 4; i++)
+        snprintf(s->file[i].path, sizeof s->file[i].path, "%.400s/%.64s/%s", dir, entry, files[i]);
     s->info.reading = LMW_POWER;
     if (read_battery(s, 0, &value, &why) < 0)
         snprintf(s->info.reason, sizeof s->info.reason, "%.230s", why.msg);

@@ -29,23 +29,23 @@ struct model {
 };
 
 /* Busy ticks of all processors since boot, from the first line of /proc/stat. */
-static int read_busy(const char *path, double *ticks, int *n_cpu, struct lmw_err *err)
+static int read_busy(struct source_file *f, double *ticks, int *n_cpu, struct lmw_err *err)
 {
     char text[16384];
     unsigned long long user, nice, sys, idle, iowait, irq, softirq;
-    int n = source_read_text(path, text, n_cpu ? sizeof text : 256, err);
+    int n = source_file_read(f, text, n_cpu ? sizeof text : 256, err);
     if (n < 0)
         return n;
     if (sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &sys, &idle, &iowait,
                &irq, &softirq) != 7)
-        return lmw_fail(err, LMW_EFORMAT, "%s: no 'cpu' line with seven numbers", path);
+        return lmw_fail(err, LMW_EFORMAT, "%s: no 'cpu' line with seven numbers", f->path);
     *ticks = (double)user + (double)nice + (double)sys + (double)irq + (double)softirq;
     if (n_cpu) {
         *n_cpu = 0;
         for (const char *p = text; (p = strstr(p, "\ncpu")); p += 4)
             ++*n_cpu;
         if (!*n_cpu)
-            return lmw_fail(err, LMW_EFORMAT, "%s: no line for a single processor", path);
+            return lmw_fail(err, LMW_EFORMAT, "%s: no line for a single processor", f->path);
     }
     return LMW_OK;
 }
@@ -82,8 +82,8 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     snprintf(s->info.name, sizeof s->info.name, "estimate");
     snprintf(s->info.boundary, sizeof s->info.boundary, arg[0] ? "host" : "chip");
     snprintf(s->nest, sizeof s->nest, "host");
-    snprintf(s->path, sizeof s->path, "%.480s/proc/stat", sysroot);
-    if (read_busy(s->path, &m->busy0, &m->n_cpu, &why) < 0) {
+    snprintf(s->file[0].path, sizeof s->file[0].path, "%.480s/proc/stat", sysroot);
+    if (read_busy(&s->file[0], &m->busy0, &m->n_cpu, &why) < 0) {
         snprintf(s->info.reason, sizeof s->info.reason, "%.230s", why.msg);
         return LMW_OK;
     }
@@ -107,7 +107,7 @@ static int read_model(struct source *s, int64_t t_ns, int64_t *value, struct lmw
 {
     struct model *m = s->state;
     double busy;
-    int rc = read_busy(s->path, &busy, NULL, err);
+    int rc = read_busy(&s->file[0], &busy, NULL, err);
     if (rc < 0)
         return rc;
     if (!m->t0_ns) {

@@ -43,7 +43,8 @@ struct filter {
     double typical_w; /* in uJ/s, as everything here */
     double q_rel, tau_rel, resolution_uj, tilt;
     double log_likelihood;
-    int n; /* states in use: the edges come last, as they are reached */
+    int n;    /* states in use: the edges come last, as they are reached */
+    int kind; /* of what runs now */
 };
 
 static void filter_init(struct filter *f, double e_uj, double typical_w, double shift_mean_s,
@@ -55,6 +56,7 @@ static void filter_init(struct filter *f, double e_uj, double typical_w, double 
     f->log_likelihood = 0;
     f->typical_w = typical_w;
     f->n = EDGE;
+    f->kind = UNKNOWN;
     f->x[E] = e_uj;
     f->c[E][E] = f->resolution_uj * f->resolution_uj / 12;
     f->x[P] = typical_w;
@@ -67,16 +69,18 @@ static void filter_init(struct filter *f, double e_uj, double typical_w, double 
     f->c[SHIFT][SHIFT] = shift_sd_s * shift_sd_s;
 }
 
-/* The power that noise is relative to: never so low that a dark stretch counts as exactly known. */
-static double noise_scale(const struct filter *f, double w)
+/* The power that noise is relative to: the kind's mean, because a stretch that happens to read low must not count as less
+ * noisy for it (that would bias every sum downwards); and never so low that a dark one counts as exactly known. */
+static double noise_scale(const struct filter *f)
 {
-    return fmax(fabs(w), 0.02 * f->typical_w);
+    double w = f->x[f->kind == UNKNOWN ? P : MEAN + f->kind];
+    return fmax(w, 0.02 * f->typical_w);
 }
 
 static void filter_time(struct filter *f, double dt)
 {
     /* Drift goes with noise: 10 % in one second where noise is 10 % of a 100 ms mean. */
-    double scale = noise_scale(f, f->x[P]), v = scale * scale, drift = 10 * f->q_rel;
+    double scale = noise_scale(f), v = scale * scale, drift = 10 * f->q_rel;
     f->x[E] += f->x[P] * dt;
     for (int j = 0; j < f->n; j++)
         f->c[E][j] += dt * f->c[P][j];
@@ -101,6 +105,7 @@ static void filter_copy(struct filter *f, int to, int from)
 
 static void filter_begin(struct filter *f, int kind)
 {
+    f->kind = kind;
     if (kind == UNKNOWN) {
         f->x[P] = f->typical_w;
         for (int j = 0; j < N_STATE; j++)
@@ -109,7 +114,7 @@ static void filter_begin(struct filter *f, int kind)
         return;
     }
     filter_copy(f, P, MEAN + kind);
-    double sd = f->tau_rel * noise_scale(f, f->x[P]);
+    double sd = f->tau_rel * noise_scale(f);
     f->c[P][P] += sd * sd;
 }
 
@@ -399,13 +404,13 @@ static void search(struct filter *f, const struct ticks *u, const struct points 
                    struct noise_level *noise)
 {
     struct search s = {.u = u, .p = p, .q = noise->q, .tau = noise->tau};
-    s.best.log_likelihood = -INFINITY;
+    s.best.log_likelihood = -HUGE_VAL;
     s.trial.resolution_uj = f->resolution_uj;
     s.trial.tilt = 2 * u->tilt;
     try_shift(&s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
     search_shift(&s);
     search_noise(&s);
-    if (s.best_shift_sd_s > 0.001)
+    for (int k = 0; k < 2 && s.best_shift_sd_s > 0.001; k++)
         try_shift(&s, s.best_shift_s + s.best.x[SHIFT], s.best_shift_sd_s);
     noise->q = s.q;
     noise->tau = s.tau;
@@ -420,7 +425,7 @@ static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_
     i = i < first ? first : i;
     int64_t v = series_at(s, i)->v;
     *lo = (double)v - e0_uj;
-    *hi = INFINITY;
+    *hi = HUGE_VAL;
     bool after =
         false; /* a read after the mark still showed an old value: the next change was written later */
     for (int64_t j = i; j < n; j++) {
@@ -457,9 +462,10 @@ bool fit_span(const struct series *s, int64_t first, int64_t n, struct known_spa
     double var = f.c[EDGE][EDGE] + f.c[EDGE + 2][EDGE + 2] - 2 * f.c[EDGE][EDGE + 2];
     double half = Z * sqrt(fmax(var, 0)) + f.resolution_uj;
     out->energy_uj = end - start;
-    out->lower_uj = fmax(out->energy_uj - half, lo[1] - hi[0]);
-    out->upper_uj = fmin(out->energy_uj + half, hi[1] - lo[0]);
+    out->lower_uj = fmin(fmax(out->energy_uj - half, lo[1] - hi[0]), out->energy_uj);
+    out->upper_uj = fmax(fmin(out->energy_uj + half, hi[1] - lo[0]), out->energy_uj);
     if (span->first_ns != LMW_NULL)
         out->prefill_uj = fmin(fmax(f.x[EDGE + 1] - start, 0), out->energy_uj);
-    return true;
+    /* Samples of nonsense (a terawatt, a nanosecond) end here. */
+    return isfinite(out->energy_uj) && isfinite(half) && out->upper_uj < 4e18;
 }

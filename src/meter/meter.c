@@ -178,19 +178,22 @@ int64_t lmw_meter_settle_ns(const struct lmw_meter *m)
     return m->settle_ns;
 }
 
-/* One source, now. A read that was interrupted is made again: its value would belong to no known time. */
+/* One source, now. A read that was interrupted is made again: its value would belong to no known time. So is one that
+ * found no number: a file that is being rewritten is empty for a moment. */
 static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
 {
     struct source *s = m->chosen[i];
     int64_t value = 0;
-    for (int tries = 0; tries < 2; tries++) {
+    int rc = LMW_EFORMAT;
+    for (int tries = 0; tries < 3; tries++) {
         int64_t before = lmw_now_ns();
-        bool failed = s->kind->read(s, t_ns, &value, NULL) < 0;
-        flags = failed ? flags | S_FAIL : flags & ~(uint32_t)S_FAIL;
-        if (failed || lmw_now_ns() - before < SLOW_READ_NS)
+        rc = s->kind->read(s, t_ns, &value, NULL);
+        if (rc != LMW_EFORMAT && lmw_now_ns() - before < SLOW_READ_NS)
             break;
+        if (rc == LMW_EFORMAT)
+            lmw_sleep_until_ns(before + 20000);
     }
-    series_append(&m->series[i], t_ns, flags, value);
+    series_append(&m->series[i], t_ns, rc < 0 ? flags | S_FAIL : flags, value);
 }
 
 /* Reads every source under the lock; the time they stand for. */

@@ -83,16 +83,14 @@ static int add_zone(struct source_list *l, const char *dir, const char *entry, s
     s->info.reading = LMW_COUNTER;
     s->info.resolution_uj = 61; /* the coarsest common unit, 2^-14 J; the finer one is 15.3 uJ */
     s->info.max_power_mw = 2000000; /* above any package or memory there is */
-    snprintf(s->path, sizeof s->path, "%.400s/%.64s/energy_uj", dir, entry);
+    snprintf(s->file[0].path, sizeof s->file[0].path, "%.400s/%.64s/energy_uj", dir, entry);
     snprintf(path, sizeof path, "%.400s/%.64s/max_energy_range_uj", dir, entry);
     if (source_read_i64(path, &s->info.wrap_uj, &why) < 0 || s->info.wrap_uj <= 0) {
         snprintf(s->info.reason, sizeof s->info.reason, "its range is unknown: %.200s",
                  why.msg[0] ? why.msg : path);
         return LMW_OK;
     }
-    /* The file says the largest value, the modulus is one more. */
-    s->info.wrap_uj++;
-    if (source_read_i64(s->path, &value, &why) < 0)
+    if (source_file_i64(&s->file[0], &value, &why) < 0)
         snprintf(s->info.reason, sizeof s->info.reason,
                  "%.120s: let your group read it (a udev rule), or grant CAP_PERFMON and use perf "
                  "events, or run as root",
@@ -133,9 +131,9 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
 
 static int read_zone(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err)
 {
-    int rc = source_read_i64(s->path, value, err);
-    if (rc == LMW_OK && (*value < 0 || *value >= s->info.wrap_uj))
-        return lmw_fail(err, LMW_EFORMAT, "%s holds %lld, outside its range", s->path,
+    int rc = source_file_i64(&s->file[0], value, err);
+    if (rc == LMW_OK && (*value < 0 || *value > s->info.wrap_uj))
+        return lmw_fail(err, LMW_EFORMAT, "%s holds %lld, outside its range", s->file[0].path,
                         (long long)*value);
     return rc;
 }

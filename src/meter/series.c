@@ -1,15 +1,13 @@
-/* One source's samples in order of time: appended with the register's wraps taken out, searched, packed.
+/* One source's samples in order of time: appended with the register's wraps taken out, searched, averaged.
  *
- * Wraps. Between two reads a register of modulus R may have wrapped k times; only (raw' - raw) mod R is seen. k is
- * known when the rail cannot draw R in the gap: P_max * (gap + slack) < R, with P_max the source's stated
- * limit, or where none is stated twice the highest power two updates have shown. Else the sample is S_GAP. A
- * register that went back by more than a plausible wrap explains was reset: S_RESET, and counting
- * goes on from the new value. The slack is one second: a slow counter may deliver that much at once. */
+ * Wraps. Between two reads a register of modulus R may have wrapped k times; only (raw' - raw) mod R is seen. k is known
+ * when the rail cannot draw R in the gap: P_max * (gap + 2 periods) < R, with P_max the source's stated limit, or
+ * where none is stated twice the highest power two updates have shown. Else the sample is S_GAP. A register that went
+ * back by more than a plausible wrap explains was reset: S_RESET, and counting goes on from the new value. */
 #include "meter/series.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MARGIN = 1024 };
 
@@ -39,12 +37,14 @@ static int make_room(struct series *s)
     return LMW_OK;
 }
 
-/* The most the rail can have used in a gap, uJ; 0 when nothing is known yet. */
+/* The most the rail can have used in a gap, uJ; 0 when nothing is known yet. Two periods more than the gap: that
+ * much a counter may deliver at once. */
 static double most_uj(const struct series *s, int64_t gap_ns)
 {
+    double period_s = s->info.period_ns == LMW_NULL ? 0.05 : (double)s->info.period_ns * 1e-9;
     double gap_s = (double)gap_ns * 1e-9;
     if (s->info.max_power_mw > 0)
-        return (double)s->info.max_power_mw * (gap_s + 1) * 1e3;
+        return (double)s->info.max_power_mw * (gap_s + 2 * period_s) * 1e3;
     return 2 * s->seen_mw * gap_s * 1e3;
 }
 
@@ -52,24 +52,24 @@ static double most_uj(const struct series *s, int64_t gap_ns)
 static int64_t advance(struct series *s, int64_t t_ns, int64_t raw, uint32_t *flags)
 {
     int64_t d, wrap = s->info.wrap_uj;
-    double most = most_uj(s, t_ns - s->t_value_ns);
     if (__builtin_sub_overflow(raw, s->raw, &d)) {
         *flags |= S_RESET;
         return 0;
     }
     if (d < 0 && wrap > 0 && d > -wrap) {
-        /* Without a limit to go by, only a fall by more than half the range reads as a wrap. */
-        double limit = most > 0 && s->info.max_power_mw > 0 ? most : (double)wrap / 2;
+        /* Without a stated limit to go by, only a fall by more than half the range reads as a wrap. */
+        double limit =
+            s->info.max_power_mw > 0 ? most_uj(s, t_ns - s->t_change_ns) : (double)wrap / 2;
         if ((double)(d + wrap) <= limit) {
             d += wrap;
             *flags |= S_WRAP;
         }
     }
-    if (d < 0 || (s->info.max_power_mw > 0 && (double)d > most)) {
+    if (d < 0) {
         *flags |= S_RESET;
         return 0;
     }
-    if (wrap > 0 && most >= (double)wrap) {
+    if (wrap > 0 && most_uj(s, t_ns - s->t_value_ns) >= (double)wrap) {
         *flags |= S_GAP;
         return 0;
     }

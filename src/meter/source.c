@@ -5,8 +5,8 @@
  * names and fails when that is not there, because a run that silently measures something else is
  * worse than one that stops. Refuses totals in which one rail contains another.
  *
- * Reading: files in /sys are opened for every read. That costs a few microseconds more than a kept descriptor, and
- * notices at once when a device goes away and comes back. */
+ * Reading: descriptors are kept, which spares the sampler two of three system calls. A kept descriptor of a file that was
+ * replaced or removed still reads, the old bytes for ever; its link count says so, and it is opened again. */
 #include "meter/source.h"
 
 #include <ctype.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,32 +25,71 @@ static const struct source_kind *const kinds[] = {&kind_rapl, &kind_battery, &ki
                                                   &kind_estimate};
 enum { N_KIND = sizeof kinds / sizeof *kinds };
 
-int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err)
+static int read_open(struct source_file *f, char *out, size_t cap, struct lmw_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return lmw_fail_errno(err, "cannot open %s", path);
+    struct stat st;
     ssize_t n;
-    while ((n = read(fd, out, cap - 1)) < 0 && errno == EINTR)
+    while ((n = pread(f->fd, out, cap - 1, 0)) < 0 && errno == EINTR)
         continue;
-    int rc = n < 0 ? lmw_fail_errno(err, "cannot read %s", path) : (int)n;
-    close(fd);
-    out[n < 0 ? 0 : n] = 0;
-    return rc;
+    if (n < 0)
+        return lmw_fail_errno(err, "cannot read %s", f->path);
+    if (fstat(f->fd, &st) == 0 && st.st_nlink == 0)
+        return lmw_fail(err, LMW_EIO, "%s is gone", f->path);
+    out[n] = 0;
+    return (int)n;
 }
 
-int source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
+static void close_file(struct source_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+}
+
+int source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err)
+{
+    int n = f->fd >= 0 ? read_open(f, out, cap, NULL) : -1;
+    if (n >= 0)
+        return n;
+    close_file(f);
+    f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    if (f->fd < 0)
+        return lmw_fail_errno(err, "cannot open %s", f->path);
+    if ((n = read_open(f, out, cap, err)) < 0)
+        close_file(f);
+    return n;
+}
+
+int source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err)
 {
     char text[64], *end;
-    int n = source_read_text(path, text, sizeof text, err);
+    int n = source_file_read(f, text, sizeof text, err);
     if (n < 0)
         return n;
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (end == text || errno || lmw_str_trim(lmw_str_from(end)).len)
-        return lmw_fail(err, LMW_EFORMAT, "%s does not hold an integer", path);
+        return lmw_fail(err, LMW_EFORMAT, "%s does not hold an integer", f->path);
     *out = v;
     return LMW_OK;
+}
+
+int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err)
+{
+    struct source_file f = {.fd = -1};
+    snprintf(f.path, sizeof f.path, "%s", path);
+    int n = source_file_read(&f, out, cap, err);
+    close_file(&f);
+    return n;
+}
+
+int source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
+{
+    struct source_file f = {.fd = -1};
+    snprintf(f.path, sizeof f.path, "%s", path);
+    int rc = source_file_i64(&f, out, err);
+    close_file(&f);
+    return rc;
 }
 
 struct source *source_add(struct source_list *l, const struct source_kind *kind)
@@ -65,14 +105,19 @@ struct source *source_add(struct source_list *l, const struct source_kind *kind)
     struct source *s = &l->v[l->n++];
     *s = (struct source){.kind = kind, .by_default = true};
     s->info.period_ns = s->info.resolution_uj = LMW_NULL;
+    for (size_t i = 0; i < sizeof s->file / sizeof *s->file; i++)
+        s->file[i].fd = -1;
     return s;
 }
 
 void source_free(struct source_list *l)
 {
     for (int i = 0; i < l->n; i++) {
-        if (l->v[i].kind->close)
-            l->v[i].kind->close(&l->v[i]);
+        struct source *s = &l->v[i];
+        if (s->kind->close)
+            s->kind->close(s);
+        for (size_t k = 0; k < sizeof s->file / sizeof *s->file; k++)
+            close_file(&s->file[k]);
     }
     free(l->v);
     *l = (struct source_list){0};

@@ -8,6 +8,12 @@
 
 #include "meter/meter.h"
 
+/* A small file read again and again: its descriptor is kept, and taken anew when the file was replaced or went away. */
+struct source_file {
+    int fd; /* -1: not open */
+    char path[576];
+};
+
 struct source {
     struct lmw_source_info info;
     const struct source_kind *kind;
@@ -16,8 +22,8 @@ struct source {
     char nest[64];
     bool
         by_default; /* part of the kind's total when the kind is asked for (packages yes, cores no) */
-    char path[512]; /* the kind's own: usually the file that read() reads */
-    void *state;    /* the kind's own, released by its close() */
+    struct source_file file[4]; /* the kind's own: what read() reads; closed with the source */
+    void *state;                /* the kind's own, released by its close() */
 };
 
 struct source_list {
@@ -49,9 +55,12 @@ void source_free(struct source_list *l);
 /* Watches the counters that tick, for at most budget_ns, and fills the periods not known yet. */
 void source_watch(struct source *const *s, int n, int64_t budget_ns);
 
-/* A decimal integer alone in a small file, without allocating. */
-int source_read_i64(const char *path, int64_t *out, struct lmw_err *err);
-/* The first bytes of a file, NUL-terminated; the length, or an error. */
+/* The first bytes of a file, NUL-terminated: the length, or an error. Allocates nothing. */
+int source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err);
+/* A decimal integer alone in it. */
+int source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err);
+/* The same once, for files that find() looks at. */
 int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err);
+int source_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 
 #endif

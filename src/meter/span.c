@@ -87,6 +87,12 @@ __attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out
     out->valid = false;
 }
 
+/* The nearest integer; logs of nonsense stop at the ends of int64. */
+static int64_t whole(double x)
+{
+    return x >= 9e18 ? INT64_MAX : x <= -9e18 ? -INT64_MAX : llround(x);
+}
+
 static const char *method_of(const struct series *s)
 {
     static const char *const names[] = {
@@ -253,15 +259,18 @@ static void from_power(const struct series *s, const struct around *a, const str
     double var = 0, unused = 0, max_mw = 0;
     double uj = integrate(s, a, span->start_ns, span->end_ns, &var, &max_mw);
     double half = 2 * sqrt(var);
-    if (span->first_ns != LMW_NULL) {
-        out->prefill_uj =
-            llround(integrate(s, a, span->start_ns, span->first_ns, &unused, &unused));
-        out->decode_uj = llround(uj) - out->prefill_uj;
+    if (!(uj + half < 9e18)) {
+        invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
+        return;
     }
-    out->energy_uj = llround(uj);
-    out->lower_uj = llround(fmax(0, uj - half));
-    out->upper_uj = llround(uj + half);
-    out->power_max_mw = llround(max_mw);
+    if (span->first_ns != LMW_NULL) {
+        out->prefill_uj = whole(integrate(s, a, span->start_ns, span->first_ns, &unused, &unused));
+        out->decode_uj = whole(uj) - out->prefill_uj;
+    }
+    out->energy_uj = whole(uj);
+    out->lower_uj = whole(fmax(0, uj - half));
+    out->upper_uj = whole(uj + half);
+    out->power_max_mw = whole(max_mw);
     out->valid = true;
 }
 
@@ -281,7 +290,7 @@ static int64_t max_power_mw(const struct series *s, const struct around *a,
             max = fmax(max, (double)(x->v - p->v) * 1e6 / (double)(x->t_ns - p->t_ns));
         p = x;
     }
-    return max < 0 ? LMW_NULL : llround(max);
+    return max < 0 ? LMW_NULL : whole(max);
 }
 
 static void from_counter(const struct series *s, int64_t n, const struct around *a,
@@ -290,7 +299,7 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
 {
     struct fit f;
     if (!fit_span(s, series_first(s, n), a->after + 1, known, span, &f)) {
-        invalid(out, "unresolved: %.40s did not move around the span", s->info.name);
+        invalid(out, "unresolved: %.40s did not move enough around the span", s->info.name);
         return;
     }
     double lower = f.lower_uj, upper = f.upper_uj;
@@ -299,12 +308,12 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
         upper += 0.5 * f.energy_uj;
     }
     if (span->first_ns != LMW_NULL) {
-        out->prefill_uj = llround(f.prefill_uj);
-        out->decode_uj = llround(f.energy_uj) - out->prefill_uj;
+        out->prefill_uj = whole(f.prefill_uj);
+        out->decode_uj = whole(f.energy_uj) - out->prefill_uj;
     }
-    out->energy_uj = llround(f.energy_uj);
-    out->lower_uj = llround(fmax(0, lower));
-    out->upper_uj = llround(upper);
+    out->energy_uj = whole(f.energy_uj);
+    out->lower_uj = whole(fmax(0, lower));
+    out->upper_uj = whole(upper);
     out->power_max_mw = max_power_mw(s, a, span);
     out->valid = true;
 }
@@ -331,7 +340,7 @@ void span_energy(const struct series *s, int64_t n, bool final, struct known_spa
         from_counter(s, n, &a, known, span, out);
     int64_t ns = span->end_ns - span->start_ns;
     if (ns > 0)
-        out->power_mean_mw = llround((double)out->energy_uj * 1e6 / (double)ns);
+        out->power_mean_mw = whole((double)out->energy_uj * 1e6 / (double)ns);
     if (out->power_max_mw < out->power_mean_mw)
         out->power_max_mw = out->power_mean_mw;
 }

@@ -83,7 +83,8 @@ static void sim_draw(struct sim *s)
     s->true_prefill_uj = calloc((size_t)s->n_query, sizeof *s->true_prefill_uj);
     sim_phase(s, &r, 1.0 + lmw_rng_unit(&r), s->idle_w);
     for (int i = 0; i < s->n_query; i++) {
-        double t0 = s->t[s->n - 1], e0 = s->e[s->n - 1], len = sim_spread(&r, s->query_s, s->spread);
+        double t0 = s->t[s->n - 1], e0 = s->e[s->n - 1],
+               len = sim_spread(&r, s->query_s, s->spread);
         s->span[i] = (struct lmw_span){(int64_t)(t0 * 1e9), LMW_NULL, 0};
         if (s->prefill_s > 0) {
             sim_phase(s, &r, s->prefill_s, s->prefill_w);
@@ -151,7 +152,8 @@ static void sim_free(struct sim *s)
 }
 
 struct sim_score {
-    double bias, p95, coverage, width; /* sum's error, single queries', share covered, median width: fractions */
+    double bias, p95, coverage,
+        width; /* sum's error, single queries', share covered, median width: fractions */
     int n_valid;
 };
 

@@ -1,0 +1,192 @@
+/* The reconstruction's figures, against simulated power whose energy is known (meter_sim.h). docs/measuring.md has the
+ * table that bench_meter prints of the same; here are the floors it must not fall through. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "meter_sim.h"
+
+struct figure {
+    const char *name;
+    struct sim sim;
+    double told_s;                         /* the period the meter is told; 0: none */
+    double bias, p95, coverage, max_width; /* at most, at most, at least, at most */
+};
+
+static void check(const struct figure *f)
+{
+    struct sim s = f->sim;
+    struct lmw_err err = {0};
+    struct sim_score x = sim_run(&s, f->told_s, &err);
+    print_message("%-30s %5.3f s: bias %+.3f %% p95 %.2f %% covered %.1f %% width %.2f %%\n",
+                  f->name, s.query_s, 100 * x.bias, 100 * x.p95, 100 * x.coverage, 100 * x.width);
+    assert_int_equal(x.n_valid, s.n_query);
+    assert_true(fabs(x.bias) <= f->bias);
+    assert_true(x.p95 <= f->p95);
+    assert_true(x.coverage >= f->coverage);
+    assert_true(x.width <= f->max_width);
+}
+
+/* 100 W and 500 W through a 50 ms counter, read at 20 Hz and at marks: as `replay` sees it in a run. */
+static void square_wave_through_a_50_ms_counter(void **state)
+{
+    static const double query_s[] = {1, 0.5, 0.2, 0.1};
+    for (int i = 0; i < 4; i++) {
+        struct figure f = {"50 ms counter",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = query_s[i],
+                            .gap_s = 0.3,
+                            .spread = 0.1,
+                            .n_query = 200,
+                            .period_s = 0.05,
+                            .poll_s = 0.05,
+                            .poll_jitter_s = 0.0125,
+                            .mark_reads = true,
+                            .seed = 7},
+                           0.05,
+                           0.01,
+                           0.04,
+                           0.95,
+                           0.05};
+        check(&f);
+    }
+}
+
+/* The same as a log that somebody else polled, with nothing told. */
+static void square_wave_in_a_log(void **state)
+{
+    static const double query_s[] = {1, 0.5, 0.2, 0.1};
+    for (int i = 0; i < 4; i++) {
+        struct figure f = {"50 ms counter, log at 10 ms",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = query_s[i],
+                            .gap_s = query_s[i],
+                            .spread = 0.1,
+                            .n_query = 200,
+                            .period_s = 0.05,
+                            .poll_s = 0.01,
+                            .seed = 8},
+                           0,
+                           0.01,
+                           0.02,
+                           0.95,
+                           0.03};
+        check(&f);
+    }
+}
+
+static void noisy_power_through_a_100_ms_counter(void **state)
+{
+    static const double query_s[] = {2, 1, 0.5, 0.2}, p95[] = {0.002, 0.004, 0.008, 0.015};
+    for (int i = 0; i < 4; i++) {
+        struct figure f = {"100 ms counter polled at 20 ms",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = query_s[i],
+                            .gap_s = 0.3,
+                            .spread = 0.1,
+                            .noise = 0.2,
+                            .n_query = 1000,
+                            .period_s = 0.1,
+                            .poll_s = 0.02,
+                            .seed = 9},
+                           0,
+                           0.0005,
+                           p95[i],
+                           0.95,
+                           4 * p95[i]};
+        check(&f);
+    }
+}
+
+static void noisy_power_through_a_1_ms_counter(void **state)
+{
+    static const double query_s[] = {2, 1, 0.5, 0.2}, p95[] = {0.002, 0.004, 0.008, 0.015};
+    for (int i = 0; i < 4; i++) {
+        struct figure f = {"1 ms counter polled at 50 ms",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = query_s[i],
+                            .gap_s = 0.3,
+                            .spread = 0.1,
+                            .noise = 0.2,
+                            .n_query = 1000,
+                            .period_s = 0.001,
+                            .poll_s = 0.05,
+                            .mark_reads = i & 1,
+                            .seed = 10},
+                           0.001,
+                           0.0005,
+                           p95[i],
+                           0.95,
+                           4 * p95[i]};
+        check(&f);
+    }
+}
+
+/* What a small model does: queries shorter than the counter's period, hardly apart. Single ones cannot be known well,
+ * and the bounds say so. */
+static void queries_shorter_than_the_period(void **state)
+{
+    static const double period_s[] = {0.1, 0.05, 0.01}, width[] = {0.6, 0.4, 0.2};
+    for (int i = 0; i < 3; i++) {
+        struct figure f = {"30 ms queries, 10 ms gaps",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = 0.03,
+                            .gap_s = 0.01,
+                            .spread = 0.3,
+                            .noise = 0.2,
+                            .n_query = 1000,
+                            .period_s = period_s[i],
+                            .poll_s = 0.05,
+                            .poll_jitter_s = 0.0125,
+                            .mark_reads = true,
+                            .seed = 11},
+                           period_s[i],
+                           0.05,
+                           0.25,
+                           0.93,
+                           width[i]};
+        check(&f);
+    }
+}
+
+static void wraps_change_nothing(void **state)
+{
+    struct figure f = {"100 ms counter of 300 J",
+                       {.idle_w = 100,
+                        .query_w = 500,
+                        .query_s = 0.5,
+                        .gap_s = 0.3,
+                        .noise = 0.2,
+                        .n_query = 100,
+                        .period_s = 0.1,
+                        .poll_s = 0.02,
+                        .wrap_uj = 300000000,
+                        .seed = 12},
+                       0,
+                       0.001,
+                       0.008,
+                       0.95,
+                       0.03};
+    check(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(square_wave_through_a_50_ms_counter),
+        cmocka_unit_test(square_wave_in_a_log),
+        cmocka_unit_test(noisy_power_through_a_100_ms_counter),
+        cmocka_unit_test(noisy_power_through_a_1_ms_counter),
+        cmocka_unit_test(queries_shorter_than_the_period),
+        cmocka_unit_test(wraps_change_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

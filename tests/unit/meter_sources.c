@@ -1,0 +1,380 @@
+/* The meter's sources, on trees that stand for machines: what is there, what makes the total, and what happens when a
+ * file changes its mind in the middle of a run. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "meter/meter.h"
+
+enum { CAP = 32 };
+
+static int list(const char *root, const char *sources, struct lmw_source_info out[CAP],
+                struct lmw_err *err)
+{
+    struct lmw_meter_opts o = {.sysroot = root, .sources = sources};
+    return lmw_meter_list(&o, out, CAP, err);
+}
+
+static const struct lmw_source_info *named(const struct lmw_source_info *s, int n,
+                                           const char *name)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(s[i].name, name) == 0)
+            return &s[i];
+    }
+    fail_msg("no source %s", name);
+    return NULL;
+}
+
+static void server_counts_packages_and_memory_once(void **state)
+{
+    struct lmw_source_info s[CAP];
+    struct lmw_err err = {0};
+    int n = list("tests/fixtures/sys-server", "auto", s, &err);
+    static const char *const chosen[] = {"rapl:package-0", "rapl:package-1", "rapl:dram-0",
+                                         "rapl:dram-1"};
+    static const char *const not_chosen[] = {"rapl:core-0", "rapl:core-1", "rapl:psys",
+                                             "rapl:mmio-package-0", "estimate"};
+    for (int i = 0; i < 4; i++) {
+        assert_true(named(s, n, chosen[i])->present);
+        assert_true(named(s, n, chosen[i])->chosen);
+    }
+    for (int i = 0; i < 5; i++) {
+        assert_true(named(s, n, not_chosen[i])->present);
+        assert_false(named(s, n, not_chosen[i])->chosen);
+        assert_string_not_equal(named(s, n, not_chosen[i])->reason, "");
+    }
+    assert_int_equal(named(s, n, "rapl:dram-1")->wrap_uj, 65712999613);
+    assert_string_equal(named(s, n, "rapl:dram-1")->boundary, "memory");
+    assert_string_equal(named(s, n, "rapl:package-1")->boundary, "chip");
+    assert_false(named(s, n, "battery")->present);
+}
+
+static void nested_rails_are_refused_as_a_total(void **state)
+{
+    struct lmw_source_info s[CAP];
+    static const char *const bad[] = {"rapl:package-0,rapl:core-0", "rapl,rapl:psys",
+                                      "rapl:package-0,rapl:mmio-package-0", "rapl,estimate"};
+    for (int i = 0; i < 4; i++) {
+        struct lmw_err err = {0};
+        assert_int_equal(list("tests/fixtures/sys-server", bad[i], s, &err), LMW_EARG);
+        assert_non_null(strstr(err.msg, "contains"));
+    }
+    struct lmw_err err = {0};
+    int n = list("tests/fixtures/sys-server", "rapl:psys", s, &err);
+    assert_true(n > 0);
+    assert_true(named(s, n, "rapl:psys")->chosen);
+    assert_false(named(s, n, "rapl:package-0")->chosen);
+}
+
+static void a_rail_that_may_not_be_read_says_so(void **state)
+{
+    struct lmw_source_info s[CAP];
+    struct lmw_err err = {0};
+    int n = list("tests/fixtures/sys-locked", "auto", s, &err);
+    const struct lmw_source_info *p = named(s, n, "rapl:package-0");
+    assert_false(p->present);
+    assert_non_null(strstr(p->reason, "intel-rapl:0/energy_uj"));
+    assert_non_null(strstr(p->reason, "udev"));
+    assert_non_null(strstr(p->reason, "CAP_PERFMON"));
+    assert_non_null(strstr(p->reason, "root"));
+    assert_true(named(s, n, "estimate")->chosen);
+    /* Asked for by name it is an error, not another source. */
+    assert_int_equal(list("tests/fixtures/sys-locked", "rapl", s, &err), LMW_EUNAVAILABLE);
+    assert_non_null(strstr(err.msg, "energy_uj"));
+}
+
+static void nothing_but_the_estimate(void **state)
+{
+    struct lmw_meter_opts o = {.sysroot = "tests/fixtures/sys-none", .sources = "auto"};
+    struct lmw_source_info s[CAP];
+    struct lmw_err err = {0};
+    struct lmw_meter *m;
+    int n = list("tests/fixtures/sys-none", "auto", s, &err);
+    assert_false(named(s, n, "rapl")->present);
+    assert_non_null(strstr(named(s, n, "rapl")->reason, "powercap"));
+    assert_int_equal(lmw_meter_open(&m, &o, &err), LMW_OK);
+    assert_string_equal(lmw_meter_basis(m), "~estimate");
+    lmw_meter_close(m);
+    o.sysroot = "tests/fixtures/not-there";
+    assert_int_equal(lmw_meter_open(&m, &o, &err), LMW_OK);
+    assert_string_equal(lmw_meter_basis(m), "none");
+    struct lmw_span span = {1, LMW_NULL, 2};
+    struct lmw_energy e;
+    assert_int_equal(lmw_meter_start(m, &err), LMW_OK);
+    assert_int_equal(lmw_meter_span(m, &span, &e, &err), LMW_OK);
+    assert_false(e.valid);
+    assert_string_equal(e.reason, "no source");
+    assert_int_equal(e.energy_uj, LMW_NULL);
+    assert_int_equal(lmw_meter_power_mw(m, 1000000), LMW_NULL);
+    lmw_meter_close(m);
+}
+
+static void words_that_name_no_source_are_refused(void **state)
+{
+    struct lmw_source_info s[CAP];
+    static const char *const bad[] = {
+        "nvml",          "rapl:package-7", "battery", "estimate:5",
+        "estimate:50,5", "estimate:a,b",   "replay:", "replay:tests/fixtures/none.csv"};
+    for (int i = 0; i < 8; i++) {
+        struct lmw_err err = {0};
+        assert_true(list("tests/fixtures/sys-server", bad[i], s, &err) < 0);
+        assert_true(strlen(err.msg) > 10);
+    }
+}
+
+/* ---- a machine whose files change ---- */
+
+struct machine {
+    char root[64];
+    struct lmw_meter *m;
+    struct lmw_err err;
+};
+
+__attribute__((format(printf, 3, 4))) static void put(const struct machine *x, const char *path,
+                                                      const char *format, ...)
+{
+    char name[512];
+    va_list ap;
+    snprintf(name, sizeof name, "%s/%s", x->root, path);
+    char *slash = strrchr(name, '/');
+    *slash = 0;
+    assert_int_equal(lmw_mkdirs(name, NULL), LMW_OK);
+    *slash = '/';
+    struct lmw_atomic w;
+    assert_int_equal(lmw_atomic_open(&w, name, NULL), LMW_OK);
+    va_start(ap, format);
+    vfprintf(w.f, format, ap);
+    va_end(ap);
+    assert_int_equal(lmw_atomic_commit(&w, NULL), LMW_OK);
+}
+
+#define PACKAGE "sys/class/powercap/intel-rapl:0/"
+
+static void energy(const struct machine *x, long long uj)
+{
+    put(x, PACKAGE "energy_uj", "%lld\n", uj);
+}
+
+/* A machine with one package of range 262143 J, metered by marks alone. */
+static void begin(struct machine *x)
+{
+    *x = (struct machine){.root = "/tmp/lmw-meter-XXXXXX"};
+    assert_non_null(mkdtemp(x->root));
+    put(x, PACKAGE "name", "package-0\n");
+    put(x, PACKAGE "max_energy_range_uj", "262143000000\n");
+    energy(x, 100000000);
+}
+
+static void start(struct machine *x, const char *sources)
+{
+    struct lmw_meter_opts o = {.sysroot = x->root, .sources = sources, .rate_hz = 0.001};
+    assert_int_equal(lmw_meter_open(&x->m, &o, &x->err), LMW_OK);
+    assert_int_equal(lmw_meter_start(x->m, &x->err), LMW_OK);
+}
+
+static void end(struct machine *x)
+{
+    char command[128];
+    lmw_meter_close(x->m);
+    snprintf(command, sizeof command, "rm -r %s", x->root);
+    assert_int_equal(system(command), 0);
+}
+
+/* Waits 20 ms, sets the counter, marks. */
+static int64_t step(struct machine *x, long long uj)
+{
+    lmw_sleep_until_ns(lmw_now_ns() + 20000000);
+    energy(x, uj);
+    return lmw_meter_mark(x->m);
+}
+
+static struct lmw_energy ask(struct machine *x, int64_t start_ns, int64_t end_ns)
+{
+    struct lmw_span span = {start_ns, LMW_NULL, end_ns};
+    struct lmw_energy e;
+    assert_int_equal(lmw_meter_span(x->m, &span, &e, &x->err), LMW_OK);
+    return e;
+}
+
+static void a_span_is_pending_until_the_counter_has_moved_on(void **state)
+{
+    struct machine x;
+    begin(&x);
+    start(&x, "rapl");
+    assert_string_equal(lmw_meter_basis(x.m), "rapl:package-0");
+    int64_t a = step(&x, 101000000), b = step(&x, 106000000);
+    assert_string_equal(ask(&x, a, b).reason, "pending");
+    step(&x, 107000000);
+    step(&x, 108000000);
+    struct lmw_energy e = ask(&x, a, b);
+    assert_true(e.valid);
+    assert_string_equal(e.method, "counter");
+    assert_in_range(e.energy_uj, 4900000, 5100000);
+    assert_true(e.lower_uj <= 5000000 && e.upper_uj >= 5000000);
+    end(&x);
+}
+
+static void a_wrap_is_counted(void **state)
+{
+    struct machine x;
+    begin(&x);
+    energy(&x, 262139000000);
+    start(&x, "rapl");
+    int64_t a = step(&x, 262140000000), b = step(&x, 2000000);
+    step(&x, 3000000);
+    step(&x, 4000000);
+    struct lmw_energy e = ask(&x, a, b);
+    assert_true(e.valid);
+    assert_int_equal(e.n_wrap, 1);
+    assert_in_range(e.energy_uj, 4900000, 5100000);
+    end(&x);
+}
+
+static void a_reset_takes_the_spans_it_touches_and_no_other(void **state)
+{
+    struct machine x;
+    begin(&x);
+    start(&x, "rapl");
+    int64_t a = step(&x, 101000000), b = step(&x, 106000000), c = step(&x, 1000000);
+    int64_t d = step(&x, 3000000);
+    step(&x, 4000000);
+    step(&x, 5000000);
+    assert_true(ask(&x, a, b).valid);
+    struct lmw_energy e = ask(&x, b, c);
+    assert_false(e.valid);
+    assert_int_equal(strncmp(e.reason, "reset", 5), 0);
+    assert_int_equal(e.n_reset, 1);
+    assert_int_equal(e.energy_uj, LMW_NULL);
+    e = ask(&x, c, d);
+    assert_true(e.valid);
+    assert_in_range(e.energy_uj, 1900000, 2100000);
+    end(&x);
+}
+
+static void a_source_that_goes_away_takes_its_spans(void **state)
+{
+    struct machine x;
+    char path[128];
+    begin(&x);
+    start(&x, "rapl");
+    int64_t a = step(&x, 101000000), b = step(&x, 106000000);
+    snprintf(path, sizeof path, "%s/" PACKAGE "energy_uj", x.root);
+    assert_int_equal(unlink(path), 0);
+    int64_t c = lmw_meter_mark(x.m);
+    int64_t d = step(&x, 110000000), e = step(&x, 111000000);
+    step(&x, 112000000);
+    step(&x, 113000000);
+    assert_true(ask(&x, a, b).valid);
+    struct lmw_energy lost = ask(&x, b, c);
+    assert_false(lost.valid);
+    assert_int_equal(strncmp(lost.reason, "unreadable", 10), 0);
+    assert_true(ask(&x, d, e).valid);
+    end(&x);
+}
+
+static void battery_power_has_no_sign_and_needs_discharging(void **state)
+{
+    struct lmw_source_info s[CAP];
+    struct lmw_err err = {0};
+    struct machine x;
+    int n = list("tests/fixtures/sys-laptop", "auto", s, &err);
+    assert_true(named(s, n, "battery:BAT0")->chosen);
+    for (int i = 0; i < n; i++)
+        assert_null(strstr(s[i].name, "hidpp"));
+
+    x = (struct machine){.root = "/tmp/lmw-meter-XXXXXX"};
+    assert_non_null(mkdtemp(x.root));
+    put(&x, "sys/class/power_supply/BAT0/type", "Battery\n");
+    put(&x, "sys/class/power_supply/BAT0/status", "Discharging\n");
+    put(&x, "sys/class/power_supply/BAT0/power_now", "-12000000\n");
+    start(&x, "battery");
+    int64_t a = lmw_meter_mark(x.m);
+    lmw_sleep_until_ns(lmw_now_ns() + 30000000);
+    int64_t b = lmw_meter_mark(x.m);
+    struct lmw_energy e = ask(&x, a, b);
+    assert_true(e.valid);
+    assert_string_equal(e.method, "integral");
+    assert_int_equal(e.power_mean_mw, 12000);
+    /* Plugged in: what the battery says is no longer the machine's power. */
+    put(&x, "sys/class/power_supply/BAT0/status", "Charging\n");
+    int64_t c = lmw_meter_mark(x.m);
+    e = ask(&x, b, c);
+    assert_false(e.valid);
+    assert_int_equal(strncmp(e.reason, "unreadable", 10), 0);
+    end(&x);
+}
+
+static void battery_from_current_and_voltage(void **state)
+{
+    struct lmw_meter_opts o = {
+        .sysroot = "tests/fixtures/sys-laptop", .sources = "auto", .rate_hz = 0.001};
+    struct lmw_err err = {0};
+    struct lmw_meter *m;
+    assert_int_equal(lmw_meter_open(&m, &o, &err), LMW_OK);
+    assert_string_equal(lmw_meter_basis(m), "battery:BAT0");
+    assert_int_equal(lmw_meter_start(m, &err), LMW_OK);
+    lmw_sleep_until_ns(lmw_now_ns() + 5000000);
+    lmw_meter_mark(m);
+    assert_int_equal(lmw_meter_power_mw(m, 1000000000), 17100); /* 1.5 A x 11.4 V */
+    lmw_meter_close(m);
+}
+
+static void busy(const struct machine *x, int ticks)
+{
+    put(x, "proc/stat",
+        "cpu  %d 0 0 1000 0 0 0 0 0 0\ncpu0 %d 0 0 500 0 0 0\ncpu1 0 0 0 500 0 0 0\n", ticks,
+        ticks);
+}
+
+static void estimate_follows_the_busy_share(void **state)
+{
+    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
+    assert_non_null(mkdtemp(x.root));
+    busy(&x, 100);
+    start(&x, "estimate:10,110");
+    assert_string_equal(lmw_meter_basis(x.m), "~estimate");
+    int64_t a = lmw_meter_mark(x.m);
+    lmw_sleep_until_ns(lmw_now_ns() + 100000000);
+    /* 10 ticks of 10 ms on one of two processors: 50 ms of the whole machine at 100 W more: 5 J. */
+    busy(&x, 110);
+    int64_t b = lmw_meter_mark(x.m);
+    for (int i = 0; i < 3; i++) {
+        lmw_sleep_until_ns(lmw_now_ns() + 20000000);
+        lmw_meter_mark(x.m);
+    }
+    struct lmw_energy e = ask(&x, a, b);
+    double idle_uj = 10 * (double)(b - a) * 1e-3;
+    assert_true(e.valid);
+    assert_string_equal(e.method, "estimate");
+    assert_true(fabs((double)e.energy_uj - idle_uj - 5e6) < 1.0e6); /* two ticks of 10 ms */
+    assert_true(e.lower_uj <= e.energy_uj / 2 + 1 && e.upper_uj >= e.energy_uj * 3 / 2 - 1);
+    end(&x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(server_counts_packages_and_memory_once),
+        cmocka_unit_test(nested_rails_are_refused_as_a_total),
+        cmocka_unit_test(a_rail_that_may_not_be_read_says_so),
+        cmocka_unit_test(nothing_but_the_estimate),
+        cmocka_unit_test(words_that_name_no_source_are_refused),
+        cmocka_unit_test(a_span_is_pending_until_the_counter_has_moved_on),
+        cmocka_unit_test(a_wrap_is_counted),
+        cmocka_unit_test(a_reset_takes_the_spans_it_touches_and_no_other),
+        cmocka_unit_test(a_source_that_goes_away_takes_its_spans),
+        cmocka_unit_test(battery_power_has_no_sign_and_needs_discharging),
+        cmocka_unit_test(battery_from_current_and_voltage),
+        cmocka_unit_test(estimate_follows_the_busy_share),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
