@@ -3,7 +3,7 @@
  *     bench_kernels [--level NAME] [--op TEXT] [--format TEXT] [--ms N] [--json]
  *
  * A matrix product is given in GB/s of weights read and GFLOP/s (2 n n_row n_x). Beside it stands
- * what this machine can do: `read`, a plain pass over bytes of the same number and place, and `fma`,
+ * what this machine can do: `read`, a plain pass over as many bytes at the same place, and `fma`,
  * independent AVX2 multiply-adds in registers. Small matrices stay in cache, as in a small model;
  * large ones are walked through copies of 256 MB in all, as in a large one.
  * Time is this thread's CPU time, so a busy machine disturbs only what it shares (memory, caches):
@@ -63,7 +63,7 @@ static struct figure measure(work_fn *fn, void *arg)
     return (struct figure){t[N_SLICE / 2], t[0]};
 }
 
-/* --- what the machine can do ------------------------------------------------------------------ */
+/* --- what the machine can do ----------------------------------------------------------------- */
 
 struct bytes {
     const uint8_t *p;
@@ -126,7 +126,7 @@ static double fma_gflops(void)
 }
 #endif
 
-/* --- products --------------------------------------------------------------------------------- */
+/* --- products -------------------------------------------------------------------------------- */
 
 struct product {
     const struct lmw_kernels *k;
@@ -209,16 +209,16 @@ static void bench_product(const struct lmw_kernels *k, enum lmw_type type, int n
             lmw_type_name(type), k->level, n_row, n, n_x, p.n_copy > 1 ? "true" : "false",
             f.median_ns, f.best_ns, gb, read, flop / f.median_ns);
     else
-        printf(
-            "%-6s %-6s %5d x %-5d x %-3d %12.0f ns (best %12.0f) %8.2f GB/s of %6.2f read %8.1f GFLOP/s\n",
-            k->level, lmw_type_name(type), n_row, n, n_x, f.median_ns, f.best_ns, gb, read,
-            flop / f.median_ns);
+        printf("%-6s %-6s %5d x %-5d x %-3d %12.0f ns (best %12.0f) %8.2f GB/s of %6.2f read "
+               "%8.1f GFLOP/s\n",
+               k->level, lmw_type_name(type), n_row, n, n_x, f.median_ns, f.best_ns, gb, read,
+               flop / f.median_ns);
     free(p.w);
     free(p.x);
     free(p.y);
 }
 
-/* --- vectors ---------------------------------------------------------------------------------- */
+/* --- vectors --------------------------------------------------------------------------------- */
 
 enum { N_VEC = 2048 };
 

@@ -3,9 +3,9 @@
  *
  * Operands end at, or start behind, a page that may not be touched. Data is random, all +-127,
  * alternating, -128 weights, zero, huge and denormal scales, NaN and inf. Tolerances are derived
- * (kernels.h), never tuned. Integer formats must give ref's very bits, and every format the bits of
- * its own one-row-by-one-row product whatever the number of rows. LMW_SEED changes the data, and is
- * printed with a failure; LMW_CPU masks levels. */
+ * (kernels.h), never tuned. Quantised formats must give ref's very bits, and every format the bits
+ * of its own product of one row by one row, whatever the number of rows. LMW_SEED changes the data
+ * and is printed with a failure; LMW_CPU masks levels. */
 #include "engine/kernels/kernels.h"
 
 #include <setjmp.h>
@@ -88,7 +88,7 @@ static void *guarded(int slot, size_t size)
     return base[slot] + PAGE + (below(2) ? 0 : SLOT_SIZE - size);
 }
 
-/* --- random valid operands, and what they mean ------------------------------------------------ */
+/* --- random valid operands, and what they mean --------------------------------------------- */
 
 static uint16_t random_scale(enum data kind)
 {

@@ -1,27 +1,28 @@
 /* The AVX2 level (with FMA and F16C: Haswell, Zen and later).
  *
- * Few activation rows (decode). One pass over each weight row, lanes along k, weights unpacked in
- * registers; bound by memory once the weights leave the caches.
+ * Quantised weights, few activation rows (decode): 4 or 8 weight rows at a time, lanes along k,
+ * weights unpacked in registers, one reduction that leaves a lane per weight row. Several rows are
+ * several streams for the prefetcher; bound by memory once the weights leave the caches.
  *
- * Many activation rows with quantised weights. Tiles of 4 weight rows by 8 activation rows, LANE =
- * ACTIVATION ROW, so there is nothing to sum across lanes and one float vector is 8 outputs.
- * Activations are transposed once per 256 weight rows into panels (4 bytes of each of 8 rows side by
- * side), weights are unpacked once per 16 activation rows and broadcast 4 bytes at a time:
- *     registers: 4 sums in i16, 4 in i32, 1 activation vector, 1-2 temporaries.
+ * Quantised weights, many activation rows (prefill): tiles of 4 weight rows by 8 activation rows,
+ * LANE = ACTIVATION ROW, so that nothing is summed across lanes and a float vector is 8 outputs.
+ * Activations are transposed into panels (4 bytes of each of 8 rows side by side) once per 256
+ * weight rows; weights are unpacked once per 32 activation rows and broadcast 4 bytes at a time.
+ * Registers: 4 sums in i16, 4 in i32, 4 outputs, an activation vector, a broadcast, a temporary.
  * An output's partial sum between two chunks of k is one float, kept in y: splitting k does not
- * change the order of its additions. Integer sums are exact, so bits equal those of ref:
+ * change the order of its additions. Integer sums are exact, so the bits are those of ref:
  *
- *     maddubs(w u8, x i8) adds two products in i16:  2 * 15 * 127 = 3,810 (4 bits), 7,874 (5 bits),
- *     16,002 (6 bits). Before i16 overflows at 32,767 we may add 8, 4 and 2 of those:
- *     30,480; 31,496; 32,004. Then madd with the sub-block's scale widens to i32.
- *     8 bits: |w| * |x| goes up to 128 * 127, a pair to 32,512: maddubs(|w|, x * sign(w)) is exact even
- *     for w = -128 (|w| is read unsigned; x is never -128). The roles must not be swapped. The tiles use
- *     madd on widened i16 instead: the same count of instructions, better spread over the ports.
+ *     maddubs(w u8, x i8) adds two products in i16: up to 2 * 15 * 127 = 3,810 with 4 bits, 7,874
+ *     with 5, 16,002 with 6. Below 32,767 there is room for 8, 4 and 2 of these: 30,480; 31,496;
+ *     32,004. Then madd with the sub-block's scale widens to i32.
+ *     8 bits: a pair of |w| |x| is up to 2 * 128 * 127 = 32,512, so maddubs(|w|, x * sign(w)) is
+ *     exact even for w = -128 (|w| is read unsigned, x is never -128); swapped it would not be.
+ *     The tiles widen to i16 and use madd: as many instructions, better spread over the ports.
  *
- * F32, F16, BF16: lanes along k. The order of an output's additions is: chunks of 512; in a chunk 8
- * lanes of fused multiply-adds, then ((0+1)+(2+3))+((4+5)+(6+7)); then the chunks, one by one.
- * Tiles of 4 weight rows by 3 activation rows (12 sums, 1 weight, 3 activations: 16 registers).
- * Longest chain: 64 + 3 + n / 512. */
+ * F32, F16, BF16: lanes along k. An output's additions are, in order: for each chunk of 512, fused
+ * multiply-adds in 8 lanes, then ((0+1)+(2+3))+((4+5)+(6+7)); then the chunks, one by one. Longest
+ * chain: 64 + 3 + n / 512. Tiles of 4 weight rows by 3 activation rows: 12 sums, 3 activations and
+ * a weight are the 16 registers. */
 #include "engine/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -38,7 +39,7 @@
 #define AVX2   LMW_TARGET("avx2,fma,f16c")
 #define INLINE static inline __attribute__((always_inline)) AVX2
 
-/* Keeps a sum where it is written: gcc would gather the products of a tile first, and spill them. */
+/* Keeps a sum where it is written: gcc would gather a tile's products first, and spill them. */
 #define PIN(v) __asm__("" : "+x"(v))
 
 INLINE __m256i load(const void *p)
@@ -382,12 +383,11 @@ AVX2 static void pack_k(const uint8_t *const x[TILE_X], int64_t b, void *panel)
 
 AVX2 static void pack_8(const uint8_t *const x[TILE_X], int64_t b, void *panel)
 {
-    const __m256i first =
-        _mm256_set1_epi32((int32_t)0x01800080); /* bytes 0, 1 to the high halves */
-    const __m256i lanes = _mm256_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00, 0, 0x04000400,
-                                            0x08000800, 0x0c000c00);
-    const __m256i lo = _mm256_add_epi8(first, lanes);
-    const __m256i hi = _mm256_add_epi8(lo, _mm256_set1_epi32(0x02000200));
+    /* Bytes 0, 1 (or 2, 3) of each dword to the high halves of two words; 0x80 makes a zero. */
+    const __m256i dwords = _mm256_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00, 0, 0x04000400,
+                                             0x08000800, 0x0c000c00);
+    const __m256i lo = _mm256_add_epi8(_mm256_set1_epi32(0x01800080), dwords);
+    const __m256i hi = _mm256_add_epi8(_mm256_set1_epi32(0x03800280), dwords);
     struct panel_8 *p = panel;
     size_t off = (size_t)b * sizeof(struct lmw_block_q8_0);
     for (int g = 0; g < 8; g += 4) {
@@ -539,7 +539,8 @@ INLINE void sums_8(const struct weights_8 *w, const struct panel_8 *p, __m256i *
 #define FIRST(r) __m256i t##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
     FIRST(0)
     FIRST(1)
-    FIRST(2) FIRST(3)
+    FIRST(2)
+    FIRST(3)
 #undef FIRST
 #pragma GCC unroll 16
         for (int g = 1; g < 16; g++)
@@ -772,7 +773,7 @@ INLINE void put4(float *y, int n_row, bool first, __m128 s)
         y[r] = first ? t[r] : y[r] + t[r];
 }
 
-/* A chunk of 4 weight rows by n_x <= 3 activation rows (n_x is a constant where this is inlined). */
+/* A chunk of 4 weight rows by n_x <= 3 activation rows (a constant where this is inlined). */
 INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const uint8_t *const w[4],
                        const uint8_t *x, size_t x_stride, float *y, size_t ldy, int n_row,
                        bool first)

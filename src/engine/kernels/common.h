@@ -14,7 +14,8 @@
  * Plain products and sums, each rounded to f32, no FMA: every level gives the same bits.
  * LN2_HI has 9 significant bits and |k| < 256, so k * LN2_HI is exact. q is the minimax fit of
  * (exp(r) - 1 - r) / r^2 to the relative error of exp over |r| <= 1.01 * ln(2) / 2: 5e-9 with the
- * coefficients rounded to f32. LO gives 0, HI gives inf, NaN stays NaN. */
+ * coefficients rounded to f32. Against f64, every fifth argument: at most 0.98 ulp, 0.75 ulp where
+ * the result is denormal. LO gives 0, HI gives inf, NaN stays NaN. */
 #define LMW_EXP_LO     -105.0f
 #define LMW_EXP_HI     89.0f
 #define LMW_EXP_LOG2E  1.44269504f

@@ -1,7 +1,7 @@
 /* The kernels' contracts and their table. Levels: ref (the specification), then avx2, ...
  *
- * The table is a value owned by the engine. lmw_kernels_init() starts from ref and lets each level the
- * CPU and the mask allow overwrite what it improves (levels.c is the one list; tests walk it too).
+ * The table is a value owned by the engine. lmw_kernels_init() starts from ref and lets each level
+ * the CPU and the mask allow overwrite what it improves (levels.c is the one list; tests walk it).
  *
  * Contracts, for every level:
  *  - no alignment is assumed, nothing is read or written outside the operands;
@@ -9,13 +9,13 @@
  *  - outputs do not overlap inputs unless a line says so;
  *  - a result does not depend on n_x, n_row, or the thread split: prefill and decode of the same
  *    token give the same bits;
- *  - products with quantised weights have the same bits at every level: exact integer sums, then the
- *    f32 operations ref.c spells out;
- *  - products satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|, exact being the f64 sum
- *    over the dequantised operands, nb the float additions in an output's longest chain (n over the
- *    format's block; at most 72 + n / 512 for F32, F16, BF16), and |w_i| counted as
+ *  - products with quantised weights have the same bits at every level: exact integer sums, then
+ *    the f32 operations ref.c spells out;
+ *  - products satisfy |got - exact| <= (nb + 8) * FLT_EPSILON * sum|x_i w_i|. exact is the f64 sum
+ *    over the dequantised operands, nb the float additions in an output's longest chain: n over
+ *    the format's block, at most 72 + n / 512 for F32, F16, BF16. |w_i| counts as
  *    |d sc q| + |dmin m| where a format has minima;
- *  - a NaN or an infinity in an operand makes the outputs it reaches NaN or infinite, and no others;
+ *  - a NaN or an infinity in an operand makes the outputs it reaches NaN or infinite, no others;
  *  - contraction is off; FMA only where written. */
 #ifndef LMW_ENGINE_KERNELS_KERNELS_H
 #define LMW_ENGINE_KERNELS_KERNELS_H
@@ -35,8 +35,8 @@ enum lmw_act {
 /* y[j * ldy + i] = sum_k w[i][k] * x[j][k], i < n_row, j < n_x, k < n.
  * w: n_row rows of w_stride bytes in the weight format; x: n_x rows of x_stride bytes in the
  * activation format. */
-typedef void lmw_mul_fn(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, const void *x,
-                        size_t x_stride, float *y, size_t ldy);
+typedef void lmw_mul_fn(int64_t n, int n_row, int n_x, const void *w, size_t w_stride,
+                        const void *x, size_t x_stride, float *y, size_t ldy);
 
 struct lmw_mul {
     enum lmw_act act;
@@ -44,7 +44,7 @@ struct lmw_mul {
 };
 
 struct lmw_kernels {
-    const char *level; /* the highest level that filled anything: "ref", "avx2" */
+    const char *level;      /* the highest level that filled anything: "ref", "avx2" */
     struct lmw_mul mul[31]; /* by enum lmw_type */
 
     /* Activations: f32 -> the format, values in [-127, 127]; n a multiple of 32 or 256. The same
@@ -59,7 +59,7 @@ struct lmw_kernels {
     void (*softmax)(float *x, int64_t n);
     /* y = silu(gate) * up; y may be gate. */
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
-    void (*add)(float *y, const float *x, int64_t n); /* y += x */
+    void (*add)(float *y, const float *x, int64_t n);       /* y += x */
     void (*to_f16)(uint16_t *y, const float *x, int64_t n); /* round to nearest even */
 };
 

@@ -10,8 +10,8 @@
  *                   S = sum_j sc[j] sum(q x),  M = sum_j m[j] sum(x)
  *   Q6_K            y += dx * (d * (float)S),  S = sum_j sc[j] sum((q - 32) x)  per 256
  *
- * Integers: |x| <= 127. Q8_0: 32 * 128 * 127 < 2^19, exact as float. Q5_K: S <= 256 * 31 * 127 * 63
- * < 2^26; Q6_K: |S| <= 256 * 32 * 127 * 128 < 2^28: far inside int32, rounded once when made float.
+ * Integers: |x| <= 127. Q8_0: 32 * 128 * 127 < 2^19, exact as float. Q5_K: |S| <= 256 * 31 * 127 *
+ * 63 < 2^26; Q6_K: |S| <= 256 * 32 * 127 * 128 < 2^28: inside int32, rounded once as float.
  * Blocks are copied before they are read, so nothing needs alignment. */
 #include "engine/kernels/kernels.h"
 
@@ -221,7 +221,8 @@ static void round_to(int8_t *q, const float *x, float inv, int n)
 }
 
 /* The step is the smallest f16 with 127 steps >= max|x|, so nothing is clipped even where f16 is
- * coarse. 127 * d is exact (7 + 11 bits), and |x| / d <= 127 bounds |x * (1 / d)| by 127 (1 + 2^-22). */
+ * coarse. 127 * d is exact (7 + 11 bits), and |x| <= 127 d keeps |x * (1 / d)| <= 127 (1 + 2^-22),
+ * which rounds to 127. */
 static void quantize_q8_0(const float *x, void *y, int64_t n)
 {
     for (int64_t b = 0; b < n / 32; b++) {
