@@ -580,7 +580,7 @@ static int64_t length(int round)
     return round <= 70 ? round : 71 + below(3000);
 }
 
-static const double eps = FLT_EPSILON;
+static const double eps = (double)FLT_EPSILON;
 
 static void rms_norm_is_within_three_roundings(void **state)
 {

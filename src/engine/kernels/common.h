@@ -16,11 +16,11 @@
  * (exp(r) - 1 - r) / r^2 to the relative error of exp over |r| <= 1.01 * ln(2) / 2: 5e-9 with the
  * coefficients rounded to f32. Against f64, every fifth argument: at most 0.98 ulp, 0.75 ulp where
  * the result is denormal. LO gives 0, HI gives inf, NaN stays NaN. */
-#define LMW_EXP_LO     -105.0f
+#define LMW_EXP_LO     (-105.0f)
 #define LMW_EXP_HI     89.0f
 #define LMW_EXP_LOG2E  1.44269504f
 #define LMW_EXP_LN2_HI 0.693359375f
-#define LMW_EXP_LN2_LO -2.12194440e-4f
+#define LMW_EXP_LN2_LO (-2.12194440e-4f)
 #define LMW_EXP_Q0     0.49999994f
 #define LMW_EXP_Q1     0.16666515f
 #define LMW_EXP_Q2     0.041668456f
