@@ -344,8 +344,8 @@ int main(int argc, char **argv)
             opt.op = value;
         else if (strcmp(argv[i], "--format") == 0)
             opt.format = value;
-        else if (strcmp(argv[i], "--ms") == 0 && atoi(value) > 0)
-            opt.slice_ns = (int64_t)atoi(value) * 1000000;
+        else if (strcmp(argv[i], "--ms") == 0 && strtol(value, NULL, 10) > 0)
+            opt.slice_ns = strtol(value, NULL, 10) * 1000000;
         else
             return usage();
         i++;

@@ -46,8 +46,9 @@ static int setup(void **state)
         print_error("%s\n", err.msg);
         return -1;
     }
-    if (getenv("LMW_SEED"))
-        seed = strtoull(getenv("LMW_SEED"), NULL, 0);
+    const char *wanted = getenv("LMW_SEED");
+    if (wanted)
+        seed = strtoull(wanted, NULL, 0);
     lmw_rng_init(&rng, seed);
     for (const struct lmw_level *l = lmw_levels; l->name; l++) {
         if (l->cpu_flags & ~(cpu & mask)) {
@@ -287,7 +288,7 @@ static struct product new_product(enum lmw_type type, int64_t n, int n_row, int 
     size_t w_size = lmw_type_row_size(type, n), x_size = act_size(p.act, n);
     p.w_stride = w_size + (size_t)below(2) * 34;
     p.x_stride = x_size + (size_t)below(2) * 36;
-    p.ldy = (size_t)(n_row + below(3));
+    p.ldy = (size_t)n_row + (size_t)below(3);
     p.w = guarded(0, p.w_stride * (size_t)(n_row - 1) + w_size);
     p.x = guarded(1, p.x_stride * (size_t)(n_x - 1) + x_size);
     for (int i = 0; i < n_row; i++)
@@ -312,7 +313,10 @@ static size_t y_len(const struct product *p)
 
 static bool same_bits(float a, float b)
 {
-    return memcmp(&a, &b, 4) == 0 || (isnan(a) && isnan(b));
+    uint32_t x, y;
+    memcpy(&x, &a, 4);
+    memcpy(&y, &b, 4);
+    return x == y || (isnan(a) && isnan(b));
 }
 
 static void describe(const struct product *p, const struct lmw_kernels *k)
@@ -326,7 +330,8 @@ static void describe(const struct product *p, const struct lmw_kernels *k)
 static void check_bound(const struct product *p, const struct lmw_kernels *k, const float *y)
 {
     bool floats = lmw_type_block(p->type) == 1;
-    double nb = floats ? 72 + (double)p->n / 512 : (double)(p->n / lmw_type_block(p->type));
+    int64_t n_block = p->n / lmw_type_block(p->type);
+    double nb = floats ? 72 + (double)p->n / 512 : (double)n_block;
     for (int j = 0; j < p->n_x; j++)
         for (int i = 0; i < p->n_row; i++) {
             double sum = 0, size = 0;

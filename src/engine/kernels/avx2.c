@@ -467,24 +467,30 @@ INLINE void sums_k(const struct weights_k *w, const struct panel_k *p, int run, 
     __m256i t0 = _mm256_setzero_si256(), t1 = t0, t2 = t0, t3 = t0;
     for (int g = 0; g < 64; g += run) {
         __m256i x = load(p->q[g]);
-#define FIRST(r) __m256i a##r = _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * g), x);
-        FIRST(0)
-        FIRST(1)
-        FIRST(2)
-        FIRST(3)
+#define FIRST(r) __m256i a##r = _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * g), x)
+        FIRST(0);
+        FIRST(1);
+        FIRST(2);
+        FIRST(3);
 #undef FIRST
 #pragma GCC unroll 8
         for (int i = g + 1; i < g + run; i++) {
             x = load(p->q[i]);
 #define NEXT(r)                                                                          \
     a##r = _mm256_add_epi16(a##r, _mm256_maddubs_epi16(broadcast4(w->q[r] + 4 * i), x)); \
-    PIN(a##r);
-            NEXT(0) NEXT(1) NEXT(2) NEXT(3)
+    PIN(a##r)
+            NEXT(0);
+            NEXT(1);
+            NEXT(2);
+            NEXT(3);
 #undef NEXT
         }
 #define WIDEN(r) \
-    t##r = _mm256_add_epi32(t##r, _mm256_madd_epi16(a##r, broadcast4(w->scale[r][g / per_scale])));
-        WIDEN(0) WIDEN(1) WIDEN(2) WIDEN(3)
+    t##r = _mm256_add_epi32(t##r, _mm256_madd_epi16(a##r, broadcast4(w->scale[r][g / per_scale])))
+        WIDEN(0);
+        WIDEN(1);
+        WIDEN(2);
+        WIDEN(3);
 #undef WIDEN
     }
     *s0 = t0, *s1 = t1, *s2 = t2, *s3 = t3;
@@ -536,20 +542,22 @@ INLINE void sums_8(const struct weights_8 *w, const struct panel_8 *p, __m256i *
                    __m256i *s2, __m256i *s3)
 {
     __m256i x = load(p->q[0]);
-#define FIRST(r) __m256i t##r = _mm256_madd_epi16(broadcast4(w->q[r]), x);
-    FIRST(0)
-    FIRST(1)
-    FIRST(2)
-    FIRST(3)
+#define FIRST(r) __m256i t##r = _mm256_madd_epi16(broadcast4(w->q[r]), x)
+    FIRST(0);
+    FIRST(1);
+    FIRST(2);
+    FIRST(3);
 #undef FIRST
 #pragma GCC unroll 16
-        for (int g = 1; g < 16; g++)
-    {
+    for (int g = 1; g < 16; g++) {
         x = load(p->q[g]);
 #define NEXT(r)                                                                       \
     t##r = _mm256_add_epi32(t##r, _mm256_madd_epi16(broadcast4(w->q[r] + 2 * g), x)); \
-    PIN(t##r);
-        NEXT(0) NEXT(1) NEXT(2) NEXT(3)
+    PIN(t##r)
+        NEXT(0);
+        NEXT(1);
+        NEXT(2);
+        NEXT(3);
 #undef NEXT
     }
     *s0 = t0, *s1 = t1, *s2 = t2, *s3 = t3;
