@@ -1,11 +1,12 @@
 /* What metering costs, and what it knows.
  *
  *     bench_meter [--source SPEC] [--json]          a mark, a span, the sampler at 20 Hz
- *     bench_meter --table [--json]                  sensor x query length: bias, 95th percentile, coverage, width;
- *                                                   beside three rules used elsewhere
+ *     bench_meter --table [--json]                  sensor x query length: bias, p95, coverage,
+ *                                                   width; beside rules used elsewhere
  *
- * Costs are CPU time of the thread that pays: medians of 2,000 marks and of 200 spans, the sampler's over 5 s. The table is
- * simulated (tests/unit/meter_sim.h), seeded, and the same on every machine. */
+ * Costs are CPU time of the thread that pays: medians of 2,000 marks and of 200 spans, the
+ * sampler's over 5 s. The table is simulated (tests/unit/meter_sim.h), seeded, and the same on
+ * every machine. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -83,8 +84,9 @@ static double at_or_before(const struct row *r, size_t n, double t, size_t *i)
     return r[lo].e_uj;
 }
 
-/* 0: the last value in the query less the last in the query before (gaps are billed to the next query); 1: last less
- * first value inside; 2: mean of the powers between reads inside, times the duration; 3: straight lines between reads. */
+/* 0: the last value in the query less the last in the query before (gaps are billed to the next
+ * query); 1: last less first value inside; 2: mean of the powers between reads inside, times the
+ * duration; 3: straight lines between reads. */
 static double by_rule(int rule, const struct row *r, size_t n, const struct lmw_span *s,
                       const struct lmw_span *before)
 {
@@ -168,9 +170,9 @@ static void table(bool json)
         {"1 ms counter, 20 Hz and marks", 0.001, 0.05, 0.0125, true},
     };
     if (!json)
-        puts(
-            "| sensor | query s | bias % | p95 % | covered % | width % | previous last | last - first | "
-            "mean power | interpolated |\n|---|---|---|---|---|---|---|---|---|---|");
+        puts("| sensor | query s | bias % | p95 % | covered % | width % | previous last | "
+             "last - first | "
+             "mean power | interpolated |\n|---|---|---|---|---|---|---|---|---|---|");
     for (size_t i = 0; i < sizeof sensors / sizeof *sensors; i++) {
         for (int k = 0; k < 7; k++) {
             struct sim s = base;

@@ -214,7 +214,7 @@ int cmd_attribute(int argc, char **argv)
         {0}};
     const struct command_help help = {
         "lmwatt attribute --trace FILE --spans FILE [OPTIONS]",
-        "Joules of queries from a power log, by the same arithmetic as the meter's: energy between a\n"
+        "Joules of queries from a power log, by the meter's own arithmetic: energy between a\n"
         "counter's updates is reconstructed with the queries' edges as change points.",
         "lmwatt attribute --trace power.csv --spans queries.csv --json"};
     int rc = opts_parse(opts, &help, argc, argv, NULL);

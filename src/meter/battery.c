@@ -1,10 +1,10 @@
 /* The battery: a laptop's power from /sys/class/power_supply, only while it discharges.
  *
- * Power reading: power_now (uW), or current_now (uA) x voltage_now (uV); some drivers count discharge as
- * negative, so the magnitude is taken and the direction is read from `status`. The firmware refreshes it every
- * second or slower and averages over as long. Boundary: the whole machine, display included.
- * On mains the battery says nothing about the machine's power, so a source that stops discharging
- * stops reading: its spans are invalid, not 0 J. */
+ * Power reading: power_now (uW), or current_now (uA) x voltage_now (uV); some drivers count
+ * discharge as negative, so the magnitude is taken and the direction is read from `status`. The
+ * firmware refreshes it every second or slower and averages over as long. Boundary: the whole
+ * machine, display included. On mains the battery says nothing about the machine's power, so a
+ * source that stops discharging stops reading: its spans are invalid, not 0 J. */
 #include "meter/source.h"
 
 #include <dirent.h>

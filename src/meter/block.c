@@ -3,9 +3,10 @@
  *     "LMWS" version=1 reading  name boundary  wrap period resolution max_power  count t0 v0
  *     count x { flags, t - t before, [v - v before, unless flags say there is none] }
  *
- * reading and version are bytes; strings a length and bytes; numbers LEB128 varints, signed ones zigzag. The
- * first sample's deltas are against t0, v0. About 9 bytes a sample at 20 Hz. A block stands alone: whoever has it can
- * compute every joule again. Refuses other versions, times or unwrapped counters that run backwards and anything past the end. */
+ * reading and version are bytes; strings a length and bytes; numbers LEB128 varints, signed ones
+ * zigzag. The first sample's deltas are against t0, v0. About 9 bytes a sample at 20 Hz. A block
+ * stands alone: whoever has it can compute every joule again. Refuses other versions, times or
+ * unwrapped counters that run backwards and anything past the end. */
 #include "meter/block.h"
 
 #include <stdio.h>
@@ -152,7 +153,8 @@ int block_unpack(struct series *s, const void *bytes, size_t n, struct lmw_err *
         get_sample(&r, &x);
         const struct sample *p = s->n ? series_at(s, s->n - 1) : &x;
         bool falls = info.reading == LMW_POWER ? x.v < 0 : x.v < p->v;
-        if (x.t_ns < p->t_ns || (falls && !(x.flags & S_NONE)))
+        if (x.t_ns < p->t_ns || x.t_ns > SERIES_MAX_NS || x.t_ns < -SERIES_MAX_NS ||
+            (falls && !(x.flags & S_NONE)))
             r.failed = true;
         if (!r.failed && series_put(s, &x) < 0)
             return lmw_fail(err, LMW_ENOMEM, "no memory for %llu samples",

@@ -1,4 +1,5 @@
-/* Samples as bytes: what the store keeps. docs/measuring.md has the format. Inside the meter room only. */
+/* Samples as bytes: what the store keeps. docs/measuring.md has the format. Inside the meter room
+ * only. */
 #ifndef LMW_METER_BLOCK_H
 #define LMW_METER_BLOCK_H
 

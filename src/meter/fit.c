@@ -1,25 +1,29 @@
 /* The mark-aware reconstruction: a counter's energy at the edges of a span.
  *
- * Model. Power is constant between change points (marks and the edges of known spans) but for white noise and a slow
- * drift, so energy is its integral plus a Brownian motion. Stretches of a kind (gaps, prefill or whole queries,
- * decode) have powers scattered about that kind's mean. The counter tells E exactly, but only at its updates (tick.c),
- * whose times may all be shifted by one unknown error. That is least squares over the counter's increments, with the powers
- * lightly pulled to their kind's mean; solved here as a Kalman filter, one pass over the updates and change points around the span:
+ * Model. Power is constant between change points (marks and the edges of known spans) but for
+ * white noise and a slow drift, so energy is its integral plus a Brownian motion. Stretches of a
+ * kind (gaps, prefill or whole queries, decode) have powers scattered about that kind's mean. The
+ * counter tells E exactly, but only at its updates (tick.c), whose times may all be shifted by
+ * one unknown error. That is least squares over the counter's increments, with the powers lightly
+ * pulled to their kind's mean; solved here as a Kalman filter, one pass over the updates and
+ * change points around the span:
  *
- *     state x = { E now, P now, mean P of each kind, shift, E at the span's start, first token, end }
+ *     state x = { E, P, mean P of each kind, shift, E at the start, first token, end }
  *     time:    E += P dt;  var E += q dt;  var P += w dt
  *     mark:    P := mean of its kind + N(0, tau^2); an edge keeps a copy of E
  *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
  *
- * The copies go on learning from later updates through their covariance, so the filter needs no backward pass, and
- * the variance of E(end) - E(start) comes with it. Noise levels q, tau are relative to the kind's mean power;
- * the pair that makes the window's updates likeliest is used. Powers are kept from going below zero.
+ * The copies go on learning from later updates through their covariance, so the filter needs no
+ * backward pass, and the variance of E(end) - E(start) comes with it. Noise levels q, tau are
+ * relative to the kind's mean power; the pair that makes the window's updates likeliest is used.
+ * Powers are kept from going below zero.
  *
- * Bounds are 2.8 standard errors, cut to what a counter that never runs backwards allows: E at a mark is not
- * below a value read before it, nor above a value written after it.
+ * Bounds are 2.8 standard errors, cut to what a counter that never runs backwards allows: E at a
+ * mark is not below a value read before it, nor above a value written after it.
  *
- * Window: up to PAST updates before each edge and NEAR after it. In a long span the middle is left out, which loses
- * nothing: counters are absolute. Memory is a few KB whatever the span's length. */
+ * Window: up to PAST updates before each edge and NEAR after it. In a long span the middle is
+ * left out, which loses nothing: counters are absolute. Memory is a few KB whatever the span's
+ * length. */
 #include "meter/fit.h"
 
 #include <math.h>
@@ -69,8 +73,9 @@ static void filter_init(struct filter *f, double e_uj, double typical_w, double 
     f->c[SHIFT][SHIFT] = shift_sd_s * shift_sd_s;
 }
 
-/* The power that noise is relative to: the kind's mean, because a stretch that happens to read low must not count as less
- * noisy for it (that would bias every sum downwards); and never so low that a dark one counts as exactly known. */
+/* The power that noise is relative to: the kind's mean, because a stretch that happens to read
+ * low must not count as less noisy for it (that would bias every sum downwards); and never so low
+ * that a dark one counts as exactly known. */
 static double noise_scale(const struct filter *f)
 {
     double w = f->x[f->kind == UNKNOWN ? P : MEAN + f->kind];
@@ -176,7 +181,8 @@ static void point_edge(struct points *p, const struct ticks *u, int64_t t_ns, in
     }
 }
 
-/* What runs between a and b: a known span, or the gap between two. Known spans are in order of their starts. */
+/* What runs between a and b: a known span, or the gap between two. Known spans are in order of
+ * their starts. */
 static int kind_known(const struct known_spans *known, const struct ticks *u, double a, double b)
 {
     double mid = (a + b) / 2;
@@ -198,7 +204,8 @@ static int kind_known(const struct known_spans *known, const struct ticks *u, do
     return lo < known->n && b == rel(u, known->v[lo].start_ns) ? GAP : UNKNOWN;
 }
 
-/* After the last known span its own pattern is expected to go on: gap, query (prefill, decode), gap ... */
+/* After the last known span its own pattern is expected to go on: gap, query (prefill, decode),
+ * gap ... */
 static void label(struct points *p, const struct known_spans *known, const struct ticks *u,
                   const struct lmw_span *span)
 {
@@ -385,9 +392,10 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
     try_noise(s, s->q, s->tau);
 }
 
-/* Where the shift may be a good part of a period, the filter's one straight line is not enough: start from several.
- * A log that does not say how old its values are is taken at its word, unless the data speak clearly
- * (e^6 times likelier, over a dozen updates or more) for values that were old when read. */
+/* Where the shift may be a good part of a period, the filter's one straight line is not enough:
+ * start from several. A log that does not say how old its values are is taken at its word, unless
+ * the data speak clearly (e^6 times likelier, over a dozen updates or more) for values that were
+ * old when read. */
 static void search_shift(struct search *s)
 {
     double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
@@ -427,7 +435,8 @@ static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_
     *lo = (double)v - e0_uj;
     *hi = HUGE_VAL;
     bool after =
-        false; /* a read after the mark still showed an old value: the next change was written later */
+        /* a read after the mark still showed an old value: the next change was written later */
+        false;
     for (int64_t j = i; j < n; j++) {
         const struct sample *x = series_at(s, j);
         if (x->flags & S_NONE)

@@ -1,4 +1,5 @@
-/* A counter's energy between its updates, reconstructed with the marks as change points. Inside the meter room only. */
+/* A counter's energy between its updates, reconstructed with the marks as change points. Inside
+ * the meter room only. */
 #ifndef LMW_METER_FIT_H
 #define LMW_METER_FIT_H
 
@@ -8,8 +9,8 @@ struct fit {
     double energy_uj, lower_uj, upper_uj; /* of the span, and bounds for 95 % of spans at least */
     double prefill_uj;                    /* start to first token, when there is one */
 };
-/* The samples [first, n) hold the span, unbroken, and the changes after it. False when the counter moved too
- * little to say anything. */
+/* The samples [first, n) hold the span, unbroken, and the changes after it. False when the
+ * counter moved too little to say anything. */
 bool fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
               const struct lmw_span *span, struct fit *out);
 

@@ -1,11 +1,13 @@
 /* The live meter: chosen sources, a sampler thread, marks.
  *
- * One lock guards reading and appending, so samples of sampler and marks are in order of time; it is held for the reads
- * alone (some 10 us), never while sleeping or computing. Spans are computed on the caller's thread from samples that
- * were complete when it looked. Everything is allocated at open.
+ * One lock guards reading and appending, so samples of sampler and marks are in order of time; it
+ * is held for the reads alone (some 10 us), never while sleeping or computing. Spans are computed
+ * on the caller's thread from samples that were complete when it looked. Everything is allocated
+ * at open.
  *
- * Poll times are the grid t0 + k / rate shifted by a golden-ratio sequence of up to a quarter interval either way: a
- * sampler in step with a counter would look at it at the same phase for ever and never learn when it ticks. */
+ * Poll times are the grid t0 + k / rate shifted by a golden-ratio sequence of up to a quarter
+ * interval either way: a sampler in step with a counter would look at it at the same phase for
+ * ever and never learn when it ticks. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -178,8 +180,8 @@ int64_t lmw_meter_settle_ns(const struct lmw_meter *m)
     return m->settle_ns;
 }
 
-/* One source, now. A read that was interrupted is made again: its value would belong to no known time. So is one that
- * found no number: a file that is being rewritten is empty for a moment. */
+/* One source, now. A read that was interrupted is made again: its value would belong to no known
+ * time. So is one that found no number: a file that is being rewritten is empty for a moment. */
 static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
 {
     struct source *s = m->chosen[i];

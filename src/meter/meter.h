@@ -1,17 +1,19 @@
-/* DOOR. The meter: power sources, a sampler, marks and spans -> joules. Usable without the engine.
+/* DOOR. The meter: power sources, a sampler, marks and spans -> joules. Usable without the
+ * engine.
  *
  *     lmw_meter_open(&m, &opts, &err);            picks sources, preallocates everything
  *     lmw_meter_start(m, &err);                   a thread samples at opts.rate_hz
- *     lmw_meter_mark(m);                          before and after what is measured: reads the counters now
- *     lmw_meter_span(m, &span, &energy);          joules of a span, as soon as the counters have moved past it
+ *     lmw_meter_mark(m);                          before and after: reads the counters now
+ *     lmw_meter_span(m, &span, &energy);          joules, once the counters have moved on
  *     lmw_meter_stop(m); lmw_meter_close(m);
  *
- * A SOURCE is one rail of one device: an energy counter (width, wrap, update period) or a power reading.
- * BOUNDARY says what the rail contains; rails that contain each other are never added.
- * Times are CLOCK_MONOTONIC ns, energies uJ, powers mW, all integers; LMW_NULL (base/record.h) is "not known".
+ * A SOURCE is one rail of one device: an energy counter (width, wrap, update period) or a power
+ * reading. BOUNDARY says what the rail contains; rails that contain each other are never added.
+ * Times are CLOCK_MONOTONIC ns, energies uJ, powers mW, all integers; LMW_NULL (base/record.h) is
+ * "not known".
  *
- * Threads: one thread opens, marks and closes; the sampler is the meter's own. mark() allocates nothing,
- * prints nothing and takes no lock that the sampler can hold for long. */
+ * Threads: one thread opens, marks and closes; the sampler is the meter's own. mark() allocates
+ * nothing, prints nothing and takes no lock that the sampler can hold for long. */
 #ifndef LMW_METER_METER_H
 #define LMW_METER_METER_H
 
@@ -37,22 +39,24 @@ struct lmw_source_info {
     int64_t wrap_uj;      /* the counter's modulus; 0: never wraps */
     int64_t period_ns;    /* update period: known or measured; LMW_NULL */
     int64_t resolution_uj;
-    int64_t
-        max_power_mw; /* more than the rail can draw: tells a wrap from a reset; 0: learned from the samples */
+    /* more than the rail can draw: tells a wrap from a reset; 0: learned from the samples */
+    int64_t max_power_mw;
 };
 
 struct lmw_meter_opts {
     const char *sysroot; /* "" or another root for /sys and /proc (LMW_SYSROOT) */
-    /* "auto": the best there is, estimate last. Else a list, comma-separated: "rapl", "battery", "estimate",
-     * "estimate:IDLE_W,FULL_W", "replay:FILE", "none". Asking by name for what is not there is an error. */
+    /* "auto": the best there is, estimate last. Else a list, comma-separated: "rapl", "battery",
+     * "estimate", "estimate:IDLE_W,FULL_W", "replay:FILE", "none". Asking by name for what is not
+     * there is an error. */
     const char *sources;
     double rate_hz; /* sampler; 20 when <= 0 */
-    int64_t
-        max_samples; /* ring per source; 0: 4 hours' worth. Older samples are gone unless drained before */
+    /* ring per source; 0: 4 hours' worth. Older samples are gone unless drained before */
+    int64_t max_samples;
 };
 
 struct lmw_meter;
-/* Every source this machine could have, present or why not. Returns how many there are (at most cap are written). */
+/* Every source this machine could have, present or why not. Returns how many there are (at most
+ * cap are written). */
 int lmw_meter_list(const struct lmw_meter_opts *opts, struct lmw_source_info *out, int cap,
                    struct lmw_err *err);
 
@@ -84,33 +88,39 @@ struct lmw_energy {
     int n_sample, n_wrap, n_reset;
     int64_t gap_ns; /* largest time between two reads inside the span */
 };
-/* Joules of a span. Valid only once every source has moved past its end; before that reason is "pending":
- * ask again later. LMW_OK also when not valid. Spans may be asked for in any order and again. */
+/* Joules of a span. Valid only once every source has moved past its end; before that reason is
+ * "pending": ask again later. LMW_OK also when not valid. Spans may be asked for in any order and
+ * again. */
 int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
                    struct lmw_err *err);
-/* How long after its end a span is settled: the slowest source's period plus one sampling period. */
+/* How long after its end a span is settled: the slowest source's period plus one sampling period.
+ */
 int64_t lmw_meter_settle_ns(const struct lmw_meter *m);
 
-/* Mean power of the last `ns` before now, mW (for idle baselines and progress); LMW_NULL when unknown. */
+/* Mean power of the last `ns` before now, mW (for idle baselines and progress); LMW_NULL when
+ * unknown. */
 int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns);
 
-/* Raw samples since the last drain, for the store: one block per source, as bytes that lmw_trace_block reads back.
- * Calls out(arg, source, bytes, n) per source that has any; the bytes live until out returns. */
+/* Raw samples since the last drain, for the store: one block per source, as bytes that
+ * lmw_trace_block reads back. Calls out(arg, source, bytes, n) per source that has any; the bytes
+ * live until out returns. */
 typedef int lmw_samples_fn(void *arg, const struct lmw_source_info *source, const void *bytes,
                            size_t n, struct lmw_err *err);
 int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct lmw_err *err);
 
-/* Offline: the same arithmetic on samples from a file or from the store. One trace is one source; add its samples in
- * order of time, then announce every span (so that each helps the others), then ask for their joules. */
+/* Offline: the same arithmetic on samples from a file or from the store. One trace is one source;
+ * add its samples in order of time, then announce every span (so that each helps the others),
+ * then ask for their joules. */
 struct lmw_trace;
-/* info may be NULL, or say what is known: reading, wrap_uj, period_ns, resolution_uj, max_power_mw. */
+/* info may be NULL, or say what is known: reading, wrap_uj, period_ns, resolution_uj,
+ * max_power_mw. */
 int lmw_trace_open(struct lmw_trace **out, const struct lmw_source_info *info,
                    struct lmw_err *err);
 void lmw_trace_close(struct lmw_trace *t);
 const struct lmw_source_info *lmw_trace_info(const struct lmw_trace *t);
-/* Rows `t_ns,energy_uj` or `t_ns,power_mw`; the header says which and may be left out (then the trace's reading
- * counts). Times may not run backwards; an empty value is a reading that failed. Blank lines and # comments are
- * skipped. Errors name the line. */
+/* Rows `t_ns,energy_uj` or `t_ns,power_mw`; the header says which and may be left out (then the
+ * trace's reading counts). Times may not run backwards; an empty value is a reading that failed.
+ * Blank lines and # comments are skipped. Errors name the line. */
 int lmw_trace_csv(struct lmw_trace *t, lmw_str text, struct lmw_err *err);
 int lmw_trace_block(struct lmw_trace *t, const void *bytes, size_t n, struct lmw_err *err);
 int lmw_trace_announce(struct lmw_trace *t, const struct lmw_span *span, struct lmw_err *err);
@@ -119,7 +129,8 @@ int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_
 /* Sample i of lmw_trace_n(): false when it carries no value. */
 int64_t lmw_trace_n(const struct lmw_trace *t);
 bool lmw_trace_sample(const struct lmw_trace *t, int64_t i, int64_t *t_ns, int64_t *value);
-/* Several sources' parts of one span, summed: valid only when all are. Begin with a zeroed total. */
+/* Several sources' parts of one span, summed: valid only when all are. Begin with a zeroed total.
+ */
 void lmw_energy_add(struct lmw_energy *total, const struct lmw_energy *part);
 
 #endif

@@ -1,12 +1,14 @@
-/* RAPL by powercap: energy counters of Intel and AMD processors in /sys/class/powercap/intel-rapl*.
+/* RAPL by powercap: energy counters of Intel and AMD processors in
+ * /sys/class/powercap/intel-rapl*.
  *
  * Counter: uJ, about 1 ms between updates, 15 to 61 uJ steps; 32 bits of hardware shown modulo
- * max_energy_range_uj (262143 J at 61 uJ: 44 minutes at 100 W). Readable by root only since Linux 5.10
- * (CVE-2020-8694).
+ * max_energy_range_uj (262143 J at 61 uJ: 44 minutes at 100 W). Readable by root only since Linux
+ * 5.10 (CVE-2020-8694).
  *
- * Zones: package-N contains core and uncore. dram is its child in sysfs but not in its energy, so packages + dram is
- * the total. psys is the platform and contains all of it. intel-rapl-mmio is the package again, by another
- * register. Zones other than packages and dram are listed, and used only when asked for by name. */
+ * Zones: package-N contains core and uncore. dram is its child in sysfs but not in its energy, so
+ * packages + dram is the total. psys is the platform and contains all of it. intel-rapl-mmio is
+ * the package again, by another register. Zones other than packages and dram are listed, and used
+ * only when asked for by name. */
 #include "meter/source.h"
 
 #include <dirent.h>
@@ -19,7 +21,8 @@ static int is_zone(const struct dirent *e)
     return strncmp(e->d_name, "intel-rapl", 10) == 0 && strchr(e->d_name, ':');
 }
 
-/* Names the rail, its boundary and its place from the zone's name and its package's ("package-0", "dram"). */
+/* Names the rail, its boundary and its place from the zone's name and its package's ("package-0",
+ * "dram"). */
 static void describe(struct source *s, const char *zone, const char *package, bool mmio)
 {
     const char *id = strncmp(package, "package-", 8) == 0 ? package + 8 : package;

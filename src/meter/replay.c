@@ -1,7 +1,8 @@
 /* The replay: a recorded power log played again as if it were a sensor. The tests' ground truth.
  *
- * Each row's value holds from its time to the next row's, shifted so that the first row is the moment sampling starts; so a
- * log with a row per counter update behaves as that counter. After the last row there is no reading. */
+ * Each row's value holds from its time to the next row's, shifted so that the first row is the
+ * moment sampling starts; so a log with a row per counter update behaves as that counter. After
+ * the last row there is no reading. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,11 @@
-/* One source's samples in order of time: appended with the register's wraps taken out, searched, averaged.
+/* One source's samples in order of time: appended with the register's wraps taken out, searched,
+ * averaged.
  *
- * Wraps. Between two reads a register of modulus R may have wrapped k times; only (raw' - raw) mod R is seen. k is known
- * when the rail cannot draw R in the gap: P_max * (gap + 2 periods) < R, with P_max the source's stated limit, or
- * where none is stated twice the highest power two updates have shown. Else the sample is S_GAP. A register that went
- * back by more than a plausible wrap explains was reset: S_RESET, and counting goes on from the new value. */
+ * Wraps. Between two reads a register of modulus R may have wrapped k times; only (raw' - raw)
+ * mod R is seen. k is known when the rail cannot draw R in the gap: P_max * (gap + 2 periods) <
+ * R, with P_max the source's stated limit, or where none is stated twice the highest power two
+ * updates have shown. Else the sample is S_GAP. A register that went back by more than a
+ * plausible wrap explains was reset: S_RESET, and counting goes on from the new value. */
 #include "meter/series.h"
 
 #include <math.h>
@@ -37,8 +39,8 @@ static int make_room(struct series *s)
     return LMW_OK;
 }
 
-/* The most the rail can have used in a gap, uJ; 0 when nothing is known yet. Two periods more than the gap: that
- * much a counter may deliver at once. */
+/* The most the rail can have used in a gap, uJ; 0 when nothing is known yet. Two periods more
+ * than the gap: that much a counter may deliver at once. */
 static double most_uj(const struct series *s, int64_t gap_ns)
 {
     double period_s = s->info.period_ns == LMW_NULL ? 0.05 : (double)s->info.period_ns * 1e-9;
@@ -57,7 +59,8 @@ static int64_t advance(struct series *s, int64_t t_ns, int64_t raw, uint32_t *fl
         return 0;
     }
     if (d < 0 && wrap > 0 && d > -wrap) {
-        /* Without a stated limit to go by, only a fall by more than half the range reads as a wrap. */
+        /* Without a stated limit to go by, only a fall by more than half the range reads as a
+         * wrap. */
         double limit =
             s->info.max_power_mw > 0 ? most_uj(s, t_ns - s->t_change_ns) : (double)wrap / 2;
         if ((double)(d + wrap) <= limit) {

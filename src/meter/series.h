@@ -1,11 +1,13 @@
-/* A series: what one source said, in order of time. The ring the sampler writes, the trace a file was parsed into,
- * and what a stored block unpacks to are all this. Inside the meter room only.
+/* A series: what one source said, in order of time. The ring the sampler writes, the trace a file
+ * was parsed into, and what a stored block unpacks to are all this. Inside the meter room only.
  *
- * append() unwraps: `v` of a counter grows without bound whatever the register does, and what cannot be known
- * (a reset, too long a gap for the number of wraps) is a flag on the sample after it, never a number.
+ * append() unwraps: `v` of a counter grows without bound whatever the register does, and what
+ * cannot be known (a reset, too long a gap for the number of wraps) is a flag on the sample after
+ * it, never a number.
  *
- * Threads: one appends (under its owner's lock), others read indexes below an `n` they saw under that lock. A bounded
- * series overwrites its oldest samples; first() stays a margin ahead of them. */
+ * Threads: one appends (under its owner's lock), others read indexes below an `n` they saw under
+ * that lock. A bounded series overwrites its oldest samples; first() stays a margin ahead of
+ * them. */
 #ifndef LMW_METER_SERIES_H
 #define LMW_METER_SERIES_H
 
@@ -24,6 +26,9 @@ enum sample_flag {
 };
 /* Energy across a sample with one of these is not known. */
 #define S_BROKEN (S_FAIL | S_RESET | S_GAP | S_SUSPEND)
+
+/* Times of outside bytes stay within this, so that any two can be subtracted. */
+#define SERIES_MAX_NS (INT64_MAX / 2)
 
 struct sample {
     int64_t t_ns;
@@ -47,8 +52,8 @@ int series_open(struct series *s, const struct lmw_source_info *info, int64_t ca
                 struct lmw_err *err);
 void series_close(struct series *s);
 
-/* One reading. `raw` counts only without S_NONE and S_FAIL. Times must not run backwards: the caller's duty.
- * Allocates only when the series grows; LMW_ENOMEM then. */
+/* One reading. `raw` counts only without S_NONE and S_FAIL. Times must not run backwards: the
+ * caller's duty. Allocates only when the series grows; LMW_ENOMEM then. */
 int series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw);
 
 /* One sample as it was stored: unwrapped already. */
@@ -64,7 +69,8 @@ int64_t series_first(const struct series *s, int64_t n);
 int64_t series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
 int64_t series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
 
-/* Mean power from the first value at or after from_ns to the newest; LMW_NULL when that is not known. */
+/* Mean power from the first value at or after from_ns to the newest; LMW_NULL when that is not
+ * known. */
 int64_t series_mean_mw(const struct series *s, int64_t from_ns);
 
 #endif

@@ -1,12 +1,14 @@
 /* The table of sources, and which of them make the total.
  *
- * Owns the one list of kinds. Choosing: "auto" takes the first kind that has a readable rail, in the order of the
- * table (a counter before a power reading, a measurement before a model); a request by name takes exactly what it
- * names and fails when that is not there, because a run that silently measures something else is
- * worse than one that stops. Refuses totals in which one rail contains another.
+ * Owns the one list of kinds. Choosing: "auto" takes the first kind that has a readable rail, in
+ * the order of the table (a counter before a power reading, a measurement before a model); a
+ * request by name takes exactly what it names and fails when that is not there, because a run
+ * that silently measures something else is worse than one that stops. Refuses totals in which one
+ * rail contains another.
  *
- * Reading: descriptors are kept, which spares the sampler two of three system calls. A kept descriptor of a file that was
- * replaced or removed still reads, the old bytes for ever; its link count says so, and it is opened again. */
+ * Reading: descriptors are kept, which spares the sampler two of three system calls. A kept
+ * descriptor of a file that was replaced or removed still reads, the old bytes for ever; its link
+ * count says so, and it is opened again. */
 #include "meter/source.h"
 
 #include <ctype.h>
@@ -131,7 +133,8 @@ static bool contains(const struct source *a, const struct source *b)
     return strncmp(a->nest, b->nest, n) == 0 && (b->nest[n] == '/' || !b->nest[n]);
 }
 
-/* One item of a request: the next comma-separated word. estimate:IDLE,FULL keeps its second number. */
+/* One item of a request: the next comma-separated word. estimate:IDLE,FULL keeps its second
+ * number. */
 static bool next_item(const char **p, char *item, size_t cap)
 {
     while (**p == ',' || **p == ' ')

@@ -1,14 +1,15 @@
-/* A source: one rail of one device, and the small vtable every kind of source sits behind. A kind is one file
- * and one row of the table in source.c. Inside the meter room only.
+/* A source: one rail of one device, and the small vtable every kind of source sits behind. A kind
+ * is one file and one row of the table in source.c. Inside the meter room only.
  *
- * find() may allocate and take its time; read() runs on the sampler and inside marks: it allocates nothing,
- * prints nothing, and answers a value or the reason why there is none. */
+ * find() may allocate and take its time; read() runs on the sampler and inside marks: it
+ * allocates nothing, prints nothing, and answers a value or the reason why there is none. */
 #ifndef LMW_METER_SOURCE_H
 #define LMW_METER_SOURCE_H
 
 #include "meter/meter.h"
 
-/* A small file read again and again: its descriptor is kept, and taken anew when the file was replaced or went away. */
+/* A small file read again and again: its descriptor is kept, and taken anew when the file was
+ * replaced or went away. */
 struct source_file {
     int fd; /* -1: not open */
     char path[576];
@@ -17,11 +18,11 @@ struct source_file {
 struct source {
     struct lmw_source_info info;
     const struct source_kind *kind;
-    /* Where the rail sits among the others, as a path: "host/psys/0/core". A rail contains every rail whose path
-     * begins with its own; two rails of which one contains the other are never added. */
+    /* Where the rail sits among the others, as a path: "host/psys/0/core". A rail contains every
+     * rail whose path begins with its own; two rails of which one contains the other are never
+     * added. */
     char nest[64];
-    bool
-        by_default; /* part of the kind's total when the kind is asked for (packages yes, cores no) */
+    bool by_default; /* in the kind's total when the kind is asked for: packages yes, cores no */
     struct source_file file[4]; /* the kind's own: what read() reads; closed with the source */
     void *state;                /* the kind's own, released by its close() */
 };
@@ -33,11 +34,12 @@ struct source_list {
 
 struct source_kind {
     const char *name; /* what people ask for: "rapl" */
-    bool
-        automatic; /* considered by "auto" (in the order of the table) and listed without being asked for */
+    /* considered by "auto" (in the order of the table) and listed without being asked for */
+    bool automatic;
     bool parts; /* its rails are parts of one whole (two batteries), so none contains another */
-    /* Appends every rail of this kind, present or absent with its reason, by source_add(). `arg` is what
-     * followed "name:" in the request, or "". An error only for a request that cannot be served. */
+    /* Appends every rail of this kind, present or absent with its reason, by source_add(). `arg`
+     * is what followed "name:" in the request, or "". An error only for a request that cannot be
+     * served. */
     int (*find)(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err);
     /* The value at about t_ns: uJ for counters (raw: may wrap), mW for powers. */
     int (*read)(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err);
@@ -47,9 +49,11 @@ struct source_kind {
 
 extern const struct source_kind kind_rapl, kind_battery, kind_estimate, kind_replay;
 
-/* A new source at the end of the list, absent until the kind says otherwise; NULL when memory is out. */
+/* A new source at the end of the list, absent until the kind says otherwise; NULL when memory is
+ * out. */
 struct source *source_add(struct source_list *l, const struct source_kind *kind);
-/* Everything this machine could have, with `present`, `chosen` and `reason` filled as opts->sources asks. */
+/* Everything this machine could have, with `present`, `chosen` and `reason` filled as
+ * opts->sources asks. */
 int source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err);
 void source_free(struct source_list *l);
 /* Watches the counters that tick, for at most budget_ns, and fills the periods not known yet. */

@@ -1,9 +1,10 @@
 /* A span's joules: is there an answer, and if so which.
  *
- * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates (fit.c). A power
- * source's is the integral of the straight lines between its readings, cut at the edges. Either has none, with the reason, when the
- * samples around the span are missing or broken; and is pending until the source has moved past the end. Bounds are
- * clamped by what a counter that never runs backwards allows. */
+ * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates
+ * (fit.c). A power source's is the integral of the straight lines between its readings, cut at
+ * the edges. Either has none, with the reason, when the samples around the span are missing or
+ * broken; and is pending until the source has moved past the end. Bounds are clamped by what a
+ * counter that never runs backwards allows. */
 #include "meter/span.h"
 
 #include <math.h>
@@ -15,12 +16,15 @@
 #include "base/record.h"
 #include "meter/fit.h"
 
-/* A counter is settled when it has changed this often after the end: the first change closes the update the end
- * lies in, the second shows what the power was after it. */
+/* A counter is settled when it has changed this often after the end: the first change closes the
+ * update the end lies in, the second shows what the power was after it. */
 enum { CHANGES_AFTER = 2 };
 
 int span_check(const struct lmw_span *span, struct lmw_err *err)
 {
+    const int64_t max = SERIES_MAX_NS; /* any two times can be subtracted */
+    if (span->start_ns > max || span->start_ns < -max || span->end_ns > max || span->end_ns < -max)
+        return lmw_fail(err, LMW_EARG, "a span without a start or an end");
     if (span->end_ns < span->start_ns)
         return lmw_fail(err, LMW_EARG, "a span that ends at %lld ns, before its start at %lld ns",
                         (long long)span->end_ns, (long long)span->start_ns);
@@ -126,8 +130,8 @@ static bool find_before(const struct series *s, int64_t n, int64_t start_ns, int
     return false;
 }
 
-/* Finds the samples after the end; false when there are too few yet. What breaks the series after a value past the
- * end only ends the search: the energy up to that value is known. */
+/* Finds the samples after the end; false when there are too few yet. What breaks the series after
+ * a value past the end only ends the search: the energy up to that value is known. */
 static bool find_after(const struct series *s, int64_t n, bool final, int64_t end_ns,
                        struct around *a)
 {
@@ -227,8 +231,9 @@ static double power_at(const struct sample *a, const struct sample *b, int64_t t
            (double)(b->v - a->v) * (double)(t_ns - a->t_ns) / (double)(b->t_ns - a->t_ns);
 }
 
-/* Integral over [from, to] of the lines between readings, uJ, and the variance that the curve between them leaves:
- * a straight line across a step of dP in dt is wrong by at most dP * dt / 2, uniformly so. */
+/* Integral over [from, to] of the lines between readings, uJ, and the variance that the curve
+ * between them leaves: a straight line across a step of dP in dt is wrong by at most dP * dt / 2,
+ * uniformly so. */
 static double integrate(const struct series *s, const struct around *a, int64_t from_ns,
                         int64_t to_ns, double *var, double *max_mw)
 {
@@ -274,7 +279,8 @@ static void from_power(const struct series *s, const struct around *a, const str
     out->valid = true;
 }
 
-/* The highest mean power over stretches of at least PEAK_NS inside the span; LMW_NULL when it holds none. */
+/* The highest mean power over stretches of at least PEAK_NS inside the span; LMW_NULL when it
+ * holds none. */
 static int64_t max_power_mw(const struct series *s, const struct around *a,
                             const struct lmw_span *span)
 {

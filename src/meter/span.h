@@ -4,7 +4,8 @@
 
 #include "meter/series.h"
 
-/* Spans asked for or announced, by start: they say which stretches between change points are alike. */
+/* Spans asked for or announced, by start: they say which stretches between change points are
+ * alike. */
 struct noise_level {
     int q, tau; /* steps of fit.c */
 };
@@ -20,8 +21,9 @@ int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err
 /* Whether its times make sense: start <= first <= end. */
 int span_check(const struct lmw_span *span, struct lmw_err *err);
 
-/* Energy of `span` from the first n samples of s. `final`: no more samples will come, so what cannot be settled
- * is invalid instead of pending. Fills all of *out; out->valid says whether there is a number. */
+/* Energy of `span` from the first n samples of s. `final`: no more samples will come, so what
+ * cannot be settled is invalid instead of pending. Fills all of *out; out->valid says whether
+ * there is a number. */
 void span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
                  const struct lmw_span *span, struct lmw_energy *out);
 /* Every number absent, for this reason. */

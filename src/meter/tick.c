@@ -1,13 +1,15 @@
 /* Learning a counter's clock.
  *
- * A value first seen at hi, when the read before it at lo still showed the old one, was written in (lo, hi]. A counter
- * that updates every T seconds wrote all its values at phase + k * T, so each change cuts a strip from the plane of (T, phase);
- * what all strips have in common says when each update happened, far more finely than the reads were spaced.
+ * A value first seen at hi, when the read before it at lo still showed the old one, was written
+ * in (lo, hi]. A counter that updates every T seconds wrote all its values at phase + k * T, so
+ * each change cuts a strip from the plane of (T, phase); what all strips have in common says when
+ * each update happened, far more finely than the reads were spaced.
  *
- * Three cases. Reads slower than updates (every read shows a new value): the last update was T/2 before the read, give or
- * take T / sqrt(12). Reads faster, and a clock that fits: the lattice. Reads faster, and none fits: the middle
- * of (lo, hi], give or take its width / sqrt(12). The candidates for T are a grid about the stated period, or about the median
- * time between changes; strips are widened step by step when the counter's clock jitters. */
+ * Three cases. Reads slower than updates (every read shows a new value): the last update was T/2
+ * before the read, give or take T / sqrt(12). Reads faster, and a clock that fits: the lattice.
+ * Reads faster, and none fits: the middle of (lo, hi], give or take its width / sqrt(12). The
+ * candidates for T are a grid about the stated period, or about the median time between changes;
+ * strips are widened step by step when the counter's clock jitters. */
 #include "meter/tick.h"
 
 #include <math.h>
@@ -52,7 +54,8 @@ static double middle(const struct change *c)
     return (c->lo_s + c->hi_s) / 2;
 }
 
-/* The median time between changes, then the mean over as many whole periods as that makes of them. */
+/* The median time between changes, then the mean over as many whole periods as that makes of
+ * them. */
 static double guess_period(const struct changes *c)
 {
     double d[MAX_TICKS], k = 0;
@@ -64,8 +67,8 @@ static double guess_period(const struct changes *c)
     return (middle(&c->v[c->n - 1]) - middle(&c->v[1])) / k;
 }
 
-/* What is left of the phases when the clock ticks every T: [lo, hi] at the first change of the order, and how many
- * changes deny it. */
+/* What is left of the phases when the clock ticks every T: [lo, hi] at the first change of the
+ * order, and how many changes deny it. */
 struct phase {
     double lo_s, hi_s;
     int n_deny;
@@ -91,7 +94,8 @@ static struct phase phase_of(const struct changes *c, double period_s, double sl
     return p;
 }
 
-/* Narrow strips first: once they have pinned the phase, none of the wide ones can be taken for its neighbour. */
+/* Narrow strips first: once they have pinned the phase, none of the wide ones can be taken for
+ * its neighbour. */
 static void sort_changes(struct changes *c)
 {
     for (int i = 0; i < c->n; i++) {
@@ -112,7 +116,8 @@ struct clock_fit {
     int n_deny;
 };
 
-/* The centre of the (T, phase) that the changes leave, and how far the last update can be from where it puts it. */
+/* The centre of the (T, phase) that the changes leave, and how far the last update can be from
+ * where it puts it. */
 static void fit_clock(struct clock_fit *f, const struct changes *c, double period_s, double reach,
                       int steps, double slack_s)
 {
@@ -162,8 +167,8 @@ static bool learn_clock(struct clock_fit *f, struct changes *c, double period_s,
     return false;
 }
 
-/* Whether the reads can tell one phase from another: enough of them fell closer together than a period, and
- * the period is not so short that counting periods across the window goes wrong. */
+/* Whether the reads can tell one phase from another: enough of them fell closer together than a
+ * period, and the period is not so short that counting periods across the window goes wrong. */
 static bool shows_phase(const struct changes *c, double period_s)
 {
     int narrow = 0;
@@ -205,8 +210,9 @@ static void add_by_sight(struct ticks *out, const struct changes *c, double peri
     }
 }
 
-/* The reads show no phase, and updates are not much more frequent than reads: a log with a row for each update, or one
- * in step with its counter. How old the values are is one unknown for all of them, up to max_s. */
+/* The reads show no phase, and updates are not much more frequent than reads: a log with a row
+ * for each update, or one in step with its counter. How old the values are is one unknown for all
+ * of them, up to max_s. */
 static void add_as_read(struct ticks *out, const struct changes *c, double max_s, double tilt)
 {
     for (int i = 0; i < c->n; i++)
@@ -231,8 +237,8 @@ void ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_
     for (int i = 0; i < c.n; i++)
         nearest_s = fmin(nearest_s, c.v[i].hi_s - c.v[i].lo_s);
     if (!told && c.n_same * 20 < c.n) {
-        /* Reads that now and then fell close together and still showed news: the counter is faster still. A log in
-         * regular steps says nothing of the kind. */
+        /* Reads that now and then fell close together and still showed news: the counter is
+         * faster still. A log in regular steps says nothing of the kind. */
         if (nearest_s < 0.3 * read_s)
             add_by_sight(out, &c, nearest_s);
         else

@@ -1,4 +1,5 @@
-/* When a counter updated, learned from when its value was seen to change. Inside the meter room only. */
+/* When a counter updated, learned from when its value was seen to change. Inside the meter room
+ * only. */
 #ifndef LMW_METER_TICK_H
 #define LMW_METER_TICK_H
 
@@ -6,7 +7,8 @@
 
 enum { MAX_TICKS = 320 };
 
-/* One update: the counter said e_uj from about t_s on. Times are seconds and energies uJ from the ticks' origin. */
+/* One update: the counter said e_uj from about t_s on. Times are seconds and energies uJ from the
+ * ticks' origin. */
 struct tick {
     double t_s, sd_s; /* sd: of this update alone */
     double e_uj;
@@ -20,7 +22,8 @@ struct ticks {
     struct tick v[MAX_TICKS];
 };
 
-/* Appends the updates seen among samples [from, n), at most MAX_TICKS in all. Samples must be unbroken. */
+/* Appends the updates seen among samples [from, n), at most MAX_TICKS in all. Samples must be
+ * unbroken. */
 void ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);
 
 #endif

@@ -1,8 +1,9 @@
-/* Offline traces: one source's samples from a CSV file or from stored blocks, and the joules of spans over them.
+/* Offline traces: one source's samples from a CSV file or from stored blocks, and the joules of
+ * spans over them.
  *
- * The CSV is anybody's power log: `t_ns,energy_uj` or `t_ns,power_mw`, irregular, with repeated values, wraps (when
- * the modulus is given) and resets. Refused, with the line: times that run backwards, words where numbers
- * belong, numbers past 64 bits, columns that are not there. */
+ * The CSV is anybody's power log: `t_ns,energy_uj` or `t_ns,power_mw`, irregular, with repeated
+ * values, wraps (when the modulus is given) and resets. Refused, with the line: times that run
+ * backwards, words where numbers belong, numbers past 64 bits, columns that are not there. */
 #include "meter/trace.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ static int parse_row(struct series *s, int line, lmw_str row, struct lmw_err *er
     int64_t t_ns, v = 0;
     if (lmw_str_is(first, "t_ns") && s->n == 0)
         return parse_header(s, line, second, err);
-    if (!parse_number(first, &t_ns))
+    if (!parse_number(first, &t_ns) || t_ns > SERIES_MAX_NS || t_ns < -SERIES_MAX_NS)
         return lmw_fail(err, LMW_EFORMAT, "line %d: '%.*s' is not a time in ns", line,
                         (int)(first.len < 40 ? first.len : 40), first.ptr);
     if (second.len && !parse_number(second, &v))

@@ -1,4 +1,5 @@
-/* Reading a power log. Inside the meter room only; the door's lmw_trace_* is the way in for others. */
+/* Reading a power log. Inside the meter room only; the door's lmw_trace_* is the way in for
+ * others. */
 #ifndef LMW_METER_TRACE_H
 #define LMW_METER_TRACE_H
 

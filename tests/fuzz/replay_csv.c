@@ -1,5 +1,6 @@
-/* Power logs and sample blocks from outside, and the arithmetic on whatever they hold: the parser, the unwrapping, the
- * learning of update times and the fit must take any samples. Input that begins with LMWS is a block, else CSV. */
+/* Power logs and sample blocks from outside, and the arithmetic on whatever they hold: the
+ * parser, the unwrapping, the learning of update times and the fit must take any samples. Input
+ * that begins with LMWS is a block, else CSV. */
 #include "meter/meter.h"
 
 #include <stdint.h>

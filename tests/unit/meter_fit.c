@@ -1,5 +1,6 @@
-/* The reconstruction's figures, against simulated power whose energy is known (meter_sim.h). docs/measuring.md has the
- * table that bench_meter prints of the same; here are the floors it must not fall through. */
+/* The reconstruction's figures, against simulated power whose energy is known (meter_sim.h).
+ * docs/measuring.md has the table that bench_meter prints of the same; here are the floors it
+ * must not fall through. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +31,8 @@ static void check(const struct figure *f)
     assert_true(x.width <= f->max_width);
 }
 
-/* 100 W and 500 W through a 50 ms counter, read at 20 Hz and at marks: as `replay` sees it in a run. */
+/* 100 W and 500 W through a 50 ms counter, read at 20 Hz and at marks: as `replay` sees it in a
+ * run. */
 static void square_wave_through_a_50_ms_counter(void **state)
 {
     static const double query_s[] = {1, 0.5, 0.2, 0.1};
@@ -129,8 +131,8 @@ static void noisy_power_through_a_1_ms_counter(void **state)
     }
 }
 
-/* What a small model does: queries shorter than the counter's period, hardly apart. Single ones cannot be known well,
- * and the bounds say so. */
+/* What a small model does: queries shorter than the counter's period, hardly apart. Single ones
+ * cannot be known well, and the bounds say so. */
 static void queries_shorter_than_the_period(void **state)
 {
     static const double period_s[] = {0.1, 0.05, 0.01}, width[] = {0.6, 0.4, 0.2};

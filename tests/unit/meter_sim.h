@@ -1,7 +1,9 @@
-/* Simulated power with a known energy, and simulated sensors looking at it. Seeded: the same figures everywhere.
+/* Simulated power with a known energy, and simulated sensors looking at it. Seeded: the same
+ * figures everywhere.
  *
- * Power is a list of straight pieces of E(t): queries of query_w (with prefill at prefill_w while prefill_s lasts), gaps of
- * idle_w, each multiplied by noise that is redrawn every 10 ms. A counter shows E at its last update; a log polls it. */
+ * Power is a list of straight pieces of E(t): queries of query_w (with prefill at prefill_w while
+ * prefill_s lasts), gaps of idle_w, each multiplied by noise that is redrawn every 10 ms. A
+ * counter shows E at its last update; a log polls it. */
 #ifndef LMW_TESTS_METER_SIM_H
 #define LMW_TESTS_METER_SIM_H
 
@@ -157,7 +159,8 @@ struct sim_score {
     int n_valid;
 };
 
-/* Attributes every query of the log and compares with the truth. period_s: what the meter is told; 0: nothing. */
+/* Attributes every query of the log and compares with the truth. period_s: what the meter is
+ * told; 0: nothing. */
 static struct sim_score sim_run(struct sim *s, double period_s, struct lmw_err *err)
 {
     struct sim_score score = {0};

@@ -1,5 +1,5 @@
-/* The meter's sources, on trees that stand for machines: what is there, what makes the total, and what happens when a
- * file changes its mind in the middle of a run. */
+/* The meter's sources, on trees that stand for machines: what is there, what makes the total, and
+ * what happens when a file changes its mind in the middle of a run. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -344,7 +344,8 @@ static void estimate_follows_the_busy_share(void **state)
     assert_string_equal(lmw_meter_basis(x.m), "~estimate");
     int64_t a = lmw_meter_mark(x.m);
     lmw_sleep_until_ns(lmw_now_ns() + 100000000);
-    /* 10 ticks of 10 ms on one of two processors: 50 ms of the whole machine at 100 W more: 5 J. */
+    /* 10 ticks of 10 ms on one of two processors: 50 ms of the whole machine at 100 W more: 5 J.
+     */
     busy(&x, 110);
     int64_t b = lmw_meter_mark(x.m);
     for (int i = 0; i < 3; i++) {

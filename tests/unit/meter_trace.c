@@ -1,4 +1,5 @@
-/* Power logs and stored blocks: what is read, what is refused, and joules where the answer is known by hand. */
+/* Power logs and stored blocks: what is read, what is refused, and joules where the answer is
+ * known by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -165,6 +166,7 @@ static void what_is_no_log_is_refused_by_line(void **state)
         {"1,2\n0,3\n", "earlier"},
         {"1\n", "line 1"},
         {"1,99999999999999999999\n", "not a numbe"},
+        {"9000000000000000000,1\n", "not a time"},
         {"1,-4\n", "negative"},
         {"1,nan\n", "nan"},
         {"1,2\n\n\n2,3x\n", "line 4"},
@@ -185,7 +187,9 @@ static void impossible_spans_are_refused(void **state)
     struct lmw_trace *t = parse("1,2\n2,3\n3,4\n", 0);
     struct lmw_err err = {0};
     struct lmw_energy e;
-    struct lmw_span back = {3, LMW_NULL, 1}, outside = {1, 5, 3};
+    struct lmw_span back = {3, LMW_NULL, 1}, outside = {1, 5, 3},
+                    no_times = {LMW_NULL, LMW_NULL, LMW_NULL};
+    assert_int_equal(lmw_trace_span(t, &no_times, &e, &err), LMW_EARG);
     assert_int_equal(lmw_trace_span(t, &back, &e, &err), LMW_EARG);
     assert_int_equal(lmw_trace_span(t, &outside, &e, &err), LMW_EARG);
     lmw_trace_close(t);
