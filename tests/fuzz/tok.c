@@ -13,18 +13,24 @@ static struct lmw_tok *train(void)
         "Größe größer am größten \xe2\x82\xac\xe2\x82\xac 色は匂へど 色は",
         "    if (x == 0)\n        return x;\n\n    if (y == 0)\n        return y;\n",
     };
-    struct lmw_tok *t = NULL;
+    struct lmw_tok *trained = NULL;
     lmw_str text[6];
     for (int i = 0; i < 6; i++)
         text[i] = lmw_str_from(texts[i % 3]);
-    lmw_tok_train(&t, text, 6, 300, false, NULL);
-    return t;
+    lmw_tok_train(&trained, text, 6, 300, false, NULL);
+    return trained;
+}
+
+static struct lmw_tok *t;
+
+static void done(void) /* its memory is in an arena, where the leak checker does not look */
+{
+    lmw_tok_free(t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct lmw_tok *t;
-    if (!t && !(t = train()))
+    if (!t && (!(t = train()) || atexit(done)))
         abort();
     lmw_str text = {(const char *)data, size};
     int32_t *ids = malloc((size + 1) * sizeof *ids);
