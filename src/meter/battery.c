@@ -23,7 +23,7 @@ static int read_battery(struct source *s, int64_t t_ns, int64_t *value, struct l
 {
     char status[32];
     int64_t uw, ua, uv;
-    int rc = source_file_read(&s->file[STATUS], status, sizeof status, err);
+    int rc = lmw_source_file_read(&s->file[STATUS], status, sizeof status, err);
     if (rc < 0)
         return rc;
     status[strcspn(status, "\n")] = 0;
@@ -32,11 +32,11 @@ static int read_battery(struct source *s, int64_t t_ns, int64_t *value, struct l
                         "the battery is not discharging (%s): it tells the "
                         "machine's power only then; unplug the charger",
                         status);
-    if (source_file_i64(&s->file[POWER], &uw, NULL) == LMW_OK) {
+    if (lmw_source_file_i64(&s->file[POWER], &uw, NULL) == LMW_OK) {
         *value = llabs(uw) / 1000;
     } else {
-        if ((rc = source_file_i64(&s->file[CURRENT], &ua, err)) < 0 ||
-            (rc = source_file_i64(&s->file[VOLTAGE], &uv, err)) < 0)
+        if ((rc = lmw_source_file_i64(&s->file[CURRENT], &ua, err)) < 0 ||
+            (rc = lmw_source_file_i64(&s->file[VOLTAGE], &uv, err)) < 0)
             return lmw_wrap(err, "neither power_now nor current_now and voltage_now");
         *value = (int64_t)((double)llabs(ua) * (double)llabs(uv) * 1e-9);
     }
@@ -53,13 +53,15 @@ static int add_battery(struct source_list *l, const char *dir, const char *entry
     int64_t value;
     struct lmw_err why = {0};
     snprintf(path, sizeof path, "%s/%.64s/type", dir, entry);
-    if (source_read_text(path, type, sizeof type, NULL) < 0 || strncmp(type, "Battery", 7) != 0)
+    if (lmw_source_read_text(path, type, sizeof type, NULL) < 0 ||
+        strncmp(type, "Battery", 7) != 0)
         return LMW_OK;
     /* A mouse's battery is a Battery too; its scope is Device. */
     snprintf(path, sizeof path, "%s/%.64s/scope", dir, entry);
-    if (source_read_text(path, scope, sizeof scope, NULL) > 0 && strncmp(scope, "Device", 6) == 0)
+    if (lmw_source_read_text(path, scope, sizeof scope, NULL) > 0 &&
+        strncmp(scope, "Device", 6) == 0)
         return LMW_OK;
-    struct source *s = source_add(l, &kind_battery);
+    struct source *s = lmw_source_add(l, &lmw_kind_battery);
     if (!s)
         return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
     snprintf(s->info.name, sizeof s->info.name, "battery:%.32s", entry);
@@ -91,7 +93,7 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     if (n >= 0)
         free(names);
     if (rc == LMW_OK && l->n == before) {
-        struct source *s = source_add(l, &kind_battery);
+        struct source *s = lmw_source_add(l, &lmw_kind_battery);
         if (!s)
             return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
         s->info.reading = LMW_POWER;
@@ -103,5 +105,5 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     return rc;
 }
 
-const struct source_kind kind_battery = {
+const struct source_kind lmw_kind_battery = {
     .name = "battery", .automatic = true, .parts = true, .find = find, .read = read_battery};

@@ -36,7 +36,7 @@ static void put_text(struct lmw_buf *out, const char *text)
     lmw_buf_str(out, text);
 }
 
-void block_pack(const struct series *s, int64_t from, int64_t n, struct lmw_buf *out)
+void lmw_block_pack(const struct series *s, int64_t from, int64_t n, struct lmw_buf *out)
 {
     const struct sample *p = series_at(s, from);
     uint8_t head[2] = {VERSION, (uint8_t)s->info.reading};
@@ -128,7 +128,7 @@ static void get_sample(struct reader *r, struct sample *x)
     x->flags = (uint32_t)flags;
 }
 
-int block_unpack(struct series *s, const void *bytes, size_t n, struct lmw_err *err)
+int lmw_block_unpack(struct series *s, const void *bytes, size_t n, struct lmw_err *err)
 {
     struct reader r = {.p = bytes, .start = bytes, .end = (const uint8_t *)bytes + n};
     struct lmw_source_info info = {0};
@@ -156,7 +156,7 @@ int block_unpack(struct series *s, const void *bytes, size_t n, struct lmw_err *
         if (x.t_ns < p->t_ns || x.t_ns > SERIES_MAX_NS || x.t_ns < -SERIES_MAX_NS ||
             (falls && !(x.flags & S_NONE)))
             r.failed = true;
-        if (!r.failed && series_put(s, &x) < 0)
+        if (!r.failed && lmw_series_put(s, &x) < 0)
             return lmw_fail(err, LMW_ENOMEM, "no memory for %llu samples",
                             (unsigned long long)count);
     }

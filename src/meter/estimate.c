@@ -35,7 +35,7 @@ struct model {
 static int read_busy(struct source_file *f, double *ticks, int *n_cpu, struct lmw_err *err)
 {
     char text[16384];
-    int n = source_file_read(f, text, n_cpu ? sizeof text : 256, err);
+    int n = lmw_source_file_read(f, text, n_cpu ? sizeof text : 256, err);
     if (n < 0)
         return n;
     /* cpu user nice system idle iowait irq softirq ...: by hand, because this runs 20 times a
@@ -82,7 +82,7 @@ static int parse_watts(const char *arg, struct model *m, struct lmw_err *err)
 static int find(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err)
 {
     struct lmw_err why = {0};
-    struct source *s = source_add(l, &kind_estimate);
+    struct source *s = lmw_source_add(l, &lmw_kind_estimate);
     struct model *m = calloc(1, sizeof *m);
     if (!s || !m) {
         free(m);
@@ -136,5 +136,5 @@ static void close_model(struct source *s)
     s->state = NULL;
 }
 
-const struct source_kind kind_estimate = {
+const struct source_kind lmw_kind_estimate = {
     .name = "estimate", .automatic = true, .find = find, .read = read_model, .close = close_model};

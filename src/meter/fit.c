@@ -257,7 +257,7 @@ static int find_ranges(const struct series *s, int64_t first, int64_t n,
     for (int i = 0; i < 3; i++) {
         if (edges[i] == LMW_NULL)
             continue;
-        int64_t at = series_upper(s, first, n, edges[i]) - 1;
+        int64_t at = lmw_series_upper(s, first, n, edges[i]) - 1;
         at = at < first ? first : at;
         struct range r = {walk_back(s, first, at, PAST), walk_on(s, at, n, NEAR)};
         if (n_out && r.from < out[n_out - 1].n)
@@ -283,7 +283,7 @@ static void gather(const struct series *s, int64_t first, int64_t n,
         point_add(p, rel(u, span->first_ns));
     point_add(p, rel(u, span->end_ns));
     for (int i = 0; i < n_range; i++) {
-        ticks_learn(u, s, range[i].from, range[i].n);
+        lmw_ticks_learn(u, s, range[i].from, range[i].n);
         for (int64_t j = range[i].from; j < range[i].n; j++) {
             if (series_at(s, j)->flags & S_MARK)
                 point_add(p, rel(u, series_at(s, j)->t_ns));
@@ -429,7 +429,7 @@ static void search(struct filter *f, const struct ticks *u, const struct points 
 static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_ns, double e0_uj,
                     double *lo, double *hi)
 {
-    int64_t i = series_upper(s, first, n, t_ns) - 1;
+    int64_t i = lmw_series_upper(s, first, n, t_ns) - 1;
     i = i < first ? first : i;
     int64_t v = series_at(s, i)->v;
     *lo = (double)v - e0_uj;
@@ -450,8 +450,8 @@ static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_
     }
 }
 
-bool fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
-              const struct lmw_span *span, struct fit *out)
+bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
+                  const struct lmw_span *span, struct fit *out)
 {
     struct ticks u;
     struct points p;

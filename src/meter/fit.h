@@ -11,7 +11,7 @@ struct fit {
 };
 /* The samples [first, n) hold the span, unbroken, and the changes after it. False when the
  * counter moved too little to say anything. */
-bool fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
-              const struct lmw_span *span, struct fit *out);
+bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known_spans *known,
+                  const struct lmw_span *span, struct fit *out);
 
 #endif

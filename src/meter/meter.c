@@ -51,18 +51,18 @@ int lmw_meter_list(const struct lmw_meter_opts *opts, struct lmw_source_info *ou
                    struct lmw_err *err)
 {
     struct source_list l = {0};
-    int rc = source_find(&l, opts, err);
+    int rc = lmw_source_find(&l, opts, err);
     if (rc == LMW_OK) {
         struct source *all[MAX_CHOSEN];
         int n = l.n < MAX_CHOSEN ? l.n : MAX_CHOSEN;
         for (int i = 0; i < n; i++)
             all[i] = &l.v[i];
-        source_watch(all, n, 10 * WATCH_NS);
+        lmw_source_watch(all, n, 10 * WATCH_NS);
         for (int i = 0; i < l.n && i < cap; i++)
             out[i] = l.v[i].info;
         rc = l.n;
     }
-    source_free(&l);
+    lmw_source_free(&l);
     return rc;
 }
 
@@ -83,18 +83,18 @@ static int open_series(struct lmw_meter *m, int64_t max_samples, struct lmw_err 
 {
     m->settle_ns = 0;
     for (int i = 0; i < m->n; i++) {
-        int rc = series_open(&m->series[i], &m->chosen[i]->info, max_samples, false, err);
+        int rc = lmw_series_open(&m->series[i], &m->chosen[i]->info, max_samples, false, err);
         if (rc < 0)
             return rc;
-        int64_t settle = span_settle_ns(&m->series[i], (int64_t)m->interval_ns);
+        int64_t settle = lmw_span_settle_ns(&m->series[i], (int64_t)m->interval_ns);
         m->settle_ns = settle > m->settle_ns ? settle : m->settle_ns;
     }
-    return spans_open(&m->known, LIVE_SPANS, false, err);
+    return lmw_spans_open(&m->known, LIVE_SPANS, false, err);
 }
 
 static int choose(struct lmw_meter *m, const struct lmw_meter_opts *opts, struct lmw_err *err)
 {
-    int rc = source_find(&m->sources, opts, err);
+    int rc = lmw_source_find(&m->sources, opts, err);
     if (rc < 0)
         return rc;
     for (int i = 0; i < m->sources.n; i++) {
@@ -105,7 +105,7 @@ static int choose(struct lmw_meter *m, const struct lmw_meter_opts *opts, struct
                             MAX_CHOSEN);
         m->chosen[m->n++] = &m->sources.v[i];
     }
-    source_watch(m->chosen, m->n, WATCH_NS);
+    lmw_source_watch(m->chosen, m->n, WATCH_NS);
     name_basis(m);
     return LMW_OK;
 }
@@ -151,9 +151,9 @@ void lmw_meter_close(struct lmw_meter *m)
         return;
     lmw_meter_stop(m);
     for (int i = 0; i < m->n; i++)
-        series_close(&m->series[i]);
-    spans_close(&m->known);
-    source_free(&m->sources);
+        lmw_series_close(&m->series[i]);
+    lmw_spans_close(&m->known);
+    lmw_source_free(&m->sources);
     pthread_cond_destroy(&m->wake);
     pthread_mutex_destroy(&m->wake_lock);
     pthread_mutex_destroy(&m->lock);
@@ -195,7 +195,7 @@ static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags
         if (rc == LMW_EFORMAT)
             lmw_sleep_until_ns(before + 20000);
     }
-    series_append(&m->series[i], t_ns, rc < 0 ? flags | S_FAIL : flags, value);
+    lmw_series_append(&m->series[i], t_ns, rc < 0 ? flags | S_FAIL : flags, value);
 }
 
 /* Reads every source under the lock; the time they stand for. */
@@ -295,9 +295,9 @@ static void snapshot(struct lmw_meter *m, int i, struct series *out)
 int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
                    struct lmw_err *err)
 {
-    int rc = span_check(span, err);
+    int rc = lmw_span_check(span, err);
     if (rc == LMW_OK)
-        rc = spans_add(&m->known, span, err);
+        rc = lmw_spans_add(&m->known, span, err);
     if (rc < 0)
         return rc;
     struct lmw_energy total = {0};
@@ -305,11 +305,11 @@ int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_
         struct series s;
         struct lmw_energy part;
         snapshot(m, i, &s);
-        span_energy(&s, s.n, m->final, &m->known, span, &part);
+        lmw_span_energy(&s, s.n, m->final, &m->known, span, &part);
         lmw_energy_add(&total, &part);
     }
     if (m->n == 0)
-        span_nothing(&total, "no source");
+        lmw_span_nothing(&total, "no source");
     *out = total;
     return LMW_OK;
 }
@@ -320,7 +320,7 @@ int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns)
     for (int i = 0; i < m->n && total != LMW_NULL; i++) {
         struct series s;
         snapshot(m, i, &s);
-        int64_t mw = series_mean_mw(&s, now - ns);
+        int64_t mw = lmw_series_mean_mw(&s, now - ns);
         total = mw == LMW_NULL ? LMW_NULL : total + mw;
     }
     return total;
@@ -332,11 +332,11 @@ int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct 
         struct series s;
         struct lmw_buf b = {0};
         snapshot(m, i, &s);
-        int64_t from = series_first(&s, s.n);
+        int64_t from = lmw_series_first(&s, s.n);
         from = from > m->drained[i] ? from : m->drained[i];
         if (from == s.n)
             continue;
-        block_pack(&s, from, s.n, &b);
+        lmw_block_pack(&s, from, s.n, &b);
         int rc = b.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for a block of samples")
                           : out(arg, &m->chosen[i]->info, b.ptr, b.len, err);
         lmw_buf_free(&b);

@@ -56,7 +56,7 @@ static int zone_names(const char *dir, const char *entry, char *zone, char *pack
 {
     char path[1024], parent[256];
     snprintf(path, sizeof path, "%s/%s/name", dir, entry);
-    if (source_read_text(path, zone, cap, NULL) <= 0)
+    if (lmw_source_read_text(path, zone, cap, NULL) <= 0)
         return -1;
     zone[strcspn(zone, "\n")] = 0;
     snprintf(package, cap, "%s", zone);
@@ -65,7 +65,7 @@ static int zone_names(const char *dir, const char *entry, char *zone, char *pack
     if (last && strchr(parent, ':') != last) {
         *last = 0;
         snprintf(path, sizeof path, "%s/%s/name", dir, parent);
-        if (source_read_text(path, package, cap, NULL) <= 0)
+        if (lmw_source_read_text(path, package, cap, NULL) <= 0)
             return -1;
         package[strcspn(package, "\n")] = 0;
     }
@@ -79,7 +79,7 @@ static int add_zone(struct source_list *l, const char *dir, const char *entry, s
     struct lmw_err why = {0};
     if (zone_names(dir, entry, zone, package, sizeof zone) < 0)
         return LMW_OK; /* not a zone we know how to name: better not shown than shown wrongly */
-    struct source *s = source_add(l, &kind_rapl);
+    struct source *s = lmw_source_add(l, &lmw_kind_rapl);
     if (!s)
         return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
     describe(s, zone, package, strncmp(entry, "intel-rapl-mmio", 15) == 0);
@@ -88,12 +88,12 @@ static int add_zone(struct source_list *l, const char *dir, const char *entry, s
     s->info.max_power_mw = 2000000; /* above any package or memory there is */
     snprintf(s->file[0].path, sizeof s->file[0].path, "%.400s/%.64s/energy_uj", dir, entry);
     snprintf(path, sizeof path, "%.400s/%.64s/max_energy_range_uj", dir, entry);
-    if (source_read_i64(path, &s->info.wrap_uj, &why) < 0 || s->info.wrap_uj <= 0) {
+    if (lmw_source_read_i64(path, &s->info.wrap_uj, &why) < 0 || s->info.wrap_uj <= 0) {
         snprintf(s->info.reason, sizeof s->info.reason, "its range is unknown: %.200s",
                  why.msg[0] ? why.msg : path);
         return LMW_OK;
     }
-    if (source_file_i64(&s->file[0], &value, &why) < 0)
+    if (lmw_source_file_i64(&s->file[0], &value, &why) < 0)
         snprintf(s->info.reason, sizeof s->info.reason,
                  "%.120s: let your group read it (a udev rule), or grant CAP_PERFMON and use perf "
                  "events, or run as root",
@@ -118,7 +118,7 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     if (n >= 0)
         free(names);
     if (rc == LMW_OK && l->n == before) {
-        struct source *s = source_add(l, &kind_rapl);
+        struct source *s = lmw_source_add(l, &lmw_kind_rapl);
         if (!s)
             return lmw_fail(err, LMW_ENOMEM, "no memory for the list of power sources");
         snprintf(s->info.name, sizeof s->info.name, "rapl");
@@ -134,12 +134,12 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
 
 static int read_zone(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err)
 {
-    int rc = source_file_i64(&s->file[0], value, err);
+    int rc = lmw_source_file_i64(&s->file[0], value, err);
     if (rc == LMW_OK && (*value < 0 || *value > s->info.wrap_uj))
         return lmw_fail(err, LMW_EFORMAT, "%s holds %lld, outside its range", s->file[0].path,
                         (long long)*value);
     return rc;
 }
 
-const struct source_kind kind_rapl = {
+const struct source_kind lmw_kind_rapl = {
     .name = "rapl", .automatic = true, .find = find, .read = read_zone};

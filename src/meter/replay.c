@@ -43,9 +43,10 @@ static int load(struct replay *r, const char *path, struct lmw_err *err)
     struct lmw_buf text = {0};
     int rc = lmw_file_read(path, (size_t)1 << 30, &text, err);
     if (rc == LMW_OK)
-        rc = series_open(&r->rows, &info, 1024, true, err);
+        rc = lmw_series_open(&r->rows, &info, 1024, true, err);
     r->rows.verbatim = true;
-    if (rc == LMW_OK && (rc = series_parse_csv(&r->rows, (lmw_str){text.ptr, text.len}, err)) < 0)
+    if (rc == LMW_OK &&
+        (rc = lmw_series_parse_csv(&r->rows, (lmw_str){text.ptr, text.len}, err)) < 0)
         rc = lmw_wrap(err, "%s", path);
     lmw_buf_free(&text);
     if (rc == LMW_OK && r->rows.n == 0)
@@ -57,7 +58,7 @@ static void close_replay(struct source *s)
 {
     struct replay *r = s->state;
     if (r)
-        series_close(&r->rows);
+        lmw_series_close(&r->rows);
     free(r);
     s->state = NULL;
 }
@@ -68,7 +69,7 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     if (!arg[0])
         return lmw_fail(err, LMW_EARG,
                         "write replay:FILE, a CSV of t_ns,energy_uj or t_ns,power_mw");
-    struct source *s = source_add(l, &kind_replay);
+    struct source *s = lmw_source_add(l, &lmw_kind_replay);
     struct replay *r = calloc(1, sizeof *r);
     if (!s || !r) {
         free(r);
@@ -100,7 +101,7 @@ static int read_row(struct source *s, int64_t t_ns, int64_t *value, struct lmw_e
     int64_t n = r->rows.n, t = series_at(&r->rows, 0)->t_ns;
     if (r->t0_ns)
         t += t_ns - r->t0_ns;
-    int64_t i = series_upper(&r->rows, 0, n, t) - 1;
+    int64_t i = lmw_series_upper(&r->rows, 0, n, t) - 1;
     const struct sample *x = series_at(&r->rows, i < 0 ? 0 : i);
     if (i == n - 1 && t > x->t_ns)
         return lmw_fail(err, LMW_EUNAVAILABLE, "the recording has ended");
@@ -110,5 +111,5 @@ static int read_row(struct source *s, int64_t t_ns, int64_t *value, struct lmw_e
     return LMW_OK;
 }
 
-const struct source_kind kind_replay = {
+const struct source_kind lmw_kind_replay = {
     .name = "replay", .find = find, .read = read_row, .start = start, .close = close_replay};

@@ -13,15 +13,15 @@
 
 enum { MARGIN = 1024 };
 
-int series_open(struct series *s, const struct lmw_source_info *info, int64_t cap, bool grows,
-                struct lmw_err *err)
+int lmw_series_open(struct series *s, const struct lmw_source_info *info, int64_t cap, bool grows,
+                    struct lmw_err *err)
 {
     *s = (struct series){.info = *info, .cap = cap, .grows = grows};
     s->s = calloc((size_t)cap, sizeof *s->s);
     return s->s ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %lld samples", (long long)cap);
 }
 
-void series_close(struct series *s)
+void lmw_series_close(struct series *s)
 {
     free(s->s);
     *s = (struct series){0};
@@ -106,7 +106,7 @@ static int64_t unwrap(struct series *s, int64_t t_ns, int64_t raw, uint32_t *fla
     return s->v;
 }
 
-int series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw)
+int lmw_series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw)
 {
     int rc = make_room(s);
     if (rc < 0)
@@ -120,7 +120,7 @@ int series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw)
     return LMW_OK;
 }
 
-int series_put(struct series *s, const struct sample *x)
+int lmw_series_put(struct series *s, const struct sample *x)
 {
     int rc = make_room(s);
     if (rc < 0)
@@ -136,14 +136,14 @@ int series_put(struct series *s, const struct sample *x)
     return LMW_OK;
 }
 
-int64_t series_first(const struct series *s, int64_t n)
+int64_t lmw_series_first(const struct series *s, int64_t n)
 {
     if (s->grows || n <= s->cap - MARGIN)
         return 0;
     return n - (s->cap - MARGIN);
 }
 
-int64_t series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns)
+int64_t lmw_series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns)
 {
     while (from < n) {
         int64_t mid = from + (n - from) / 2;
@@ -155,16 +155,17 @@ int64_t series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_
     return from;
 }
 
-int64_t series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns)
+int64_t lmw_series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns)
 {
-    return t_ns == INT64_MAX ? n : series_lower(s, from, n, t_ns + 1);
+    return t_ns == INT64_MAX ? n : lmw_series_lower(s, from, n, t_ns + 1);
 }
 
-int64_t series_mean_mw(const struct series *s, int64_t from_ns)
+int64_t lmw_series_mean_mw(const struct series *s, int64_t from_ns)
 {
     const struct sample *a = NULL, *b = NULL;
     double sum = 0;
-    for (int64_t i = series_lower(s, series_first(s, s->n), s->n, from_ns); i < s->n; i++) {
+    for (int64_t i = lmw_series_lower(s, lmw_series_first(s, s->n), s->n, from_ns); i < s->n;
+         i++) {
         const struct sample *x = series_at(s, i);
         if (a && x->flags & S_BROKEN)
             return LMW_NULL;

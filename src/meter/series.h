@@ -48,29 +48,29 @@ struct series {
     double seen_mw; /* the most power a pair of updates has shown */
 };
 
-int series_open(struct series *s, const struct lmw_source_info *info, int64_t cap, bool grows,
-                struct lmw_err *err);
-void series_close(struct series *s);
+int lmw_series_open(struct series *s, const struct lmw_source_info *info, int64_t cap, bool grows,
+                    struct lmw_err *err);
+void lmw_series_close(struct series *s);
 
 /* One reading. `raw` counts only without S_NONE and S_FAIL. Times must not run backwards: the
  * caller's duty. Allocates only when the series grows; LMW_ENOMEM then. */
-int series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw);
+int lmw_series_append(struct series *s, int64_t t_ns, uint32_t flags, int64_t raw);
 
 /* One sample as it was stored: unwrapped already. */
-int series_put(struct series *s, const struct sample *x);
+int lmw_series_put(struct series *s, const struct sample *x);
 
 static inline const struct sample *series_at(const struct series *s, int64_t i)
 {
     return &s->s[i % s->cap];
 }
 /* The oldest index that may be read when n samples were seen. */
-int64_t series_first(const struct series *s, int64_t n);
+int64_t lmw_series_first(const struct series *s, int64_t n);
 /* The first index in [from, n) whose time is >= t_ns (or > t_ns); n when none. */
-int64_t series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
-int64_t series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
+int64_t lmw_series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
+int64_t lmw_series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
 
 /* Mean power from the first value at or after from_ns to the newest; LMW_NULL when that is not
  * known. */
-int64_t series_mean_mw(const struct series *s, int64_t from_ns);
+int64_t lmw_series_mean_mw(const struct series *s, int64_t from_ns);
 
 #endif

@@ -23,8 +23,8 @@
 #include "base/clock.h"
 #include "base/record.h"
 
-static const struct source_kind *const kinds[] = {&kind_rapl, &kind_battery, &kind_replay,
-                                                  &kind_estimate};
+static const struct source_kind *const kinds[] = {&lmw_kind_rapl, &lmw_kind_battery,
+                                                  &lmw_kind_replay, &lmw_kind_estimate};
 enum { N_KIND = sizeof kinds / sizeof *kinds };
 
 static int read_open(struct source_file *f, char *out, size_t cap, struct lmw_err *err)
@@ -48,7 +48,7 @@ static void close_file(struct source_file *f)
     f->fd = -1;
 }
 
-int source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err)
+int lmw_source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err)
 {
     int n = f->fd >= 0 ? read_open(f, out, cap, NULL) : -1;
     if (n >= 0)
@@ -62,10 +62,10 @@ int source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_er
     return n;
 }
 
-int source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err)
+int lmw_source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err)
 {
     char text[64], *end;
-    int n = source_file_read(f, text, sizeof text, err);
+    int n = lmw_source_file_read(f, text, sizeof text, err);
     if (n < 0)
         return n;
     errno = 0;
@@ -76,25 +76,25 @@ int source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err)
     return LMW_OK;
 }
 
-int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err)
+int lmw_source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err)
 {
     struct source_file f = {.fd = -1};
     snprintf(f.path, sizeof f.path, "%s", path);
-    int n = source_file_read(&f, out, cap, err);
+    int n = lmw_source_file_read(&f, out, cap, err);
     close_file(&f);
     return n;
 }
 
-int source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
+int lmw_source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
 {
     struct source_file f = {.fd = -1};
     snprintf(f.path, sizeof f.path, "%s", path);
-    int rc = source_file_i64(&f, out, err);
+    int rc = lmw_source_file_i64(&f, out, err);
     close_file(&f);
     return rc;
 }
 
-struct source *source_add(struct source_list *l, const struct source_kind *kind)
+struct source *lmw_source_add(struct source_list *l, const struct source_kind *kind)
 {
     if (l->n == l->cap) {
         int cap = l->cap ? 2 * l->cap : 8;
@@ -112,7 +112,7 @@ struct source *source_add(struct source_list *l, const struct source_kind *kind)
     return s;
 }
 
-void source_free(struct source_list *l)
+void lmw_source_free(struct source_list *l)
 {
     for (int i = 0; i < l->n; i++) {
         struct source *s = &l->v[i];
@@ -167,7 +167,7 @@ static int choose_item(struct source_list *l, const char *item, struct lmw_err *
                         "no power source is called '%s': there are rapl, battery, "
                         "estimate[:IDLE_W,FULL_W], replay:FILE, auto and none",
                         item);
-    bool by_name = strchr(item, ':') && kind->automatic && kind != &kind_estimate;
+    bool by_name = strchr(item, ':') && kind->automatic && kind != &lmw_kind_estimate;
     const struct source *absent = NULL;
     int n = 0;
     for (int i = 0; i < l->n; i++) {
@@ -259,7 +259,7 @@ static void explain(struct source_list *l)
     }
 }
 
-int source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err)
+int lmw_source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err)
 {
     const char *root = opts->sysroot ? opts->sysroot : "";
     const char *request = opts->sources && opts->sources[0] ? opts->sources : "auto";
@@ -287,7 +287,7 @@ int source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct
     return LMW_OK;
 }
 
-void source_watch(struct source *const *s, int n, int64_t budget_ns)
+void lmw_source_watch(struct source *const *s, int n, int64_t budget_ns)
 {
     enum { MAX_WATCHED = 64, TICKS = 8 };
     struct {

@@ -37,7 +37,7 @@ struct source_kind {
     /* considered by "auto" (in the order of the table) and listed without being asked for */
     bool automatic;
     bool parts; /* its rails are parts of one whole (two batteries), so none contains another */
-    /* Appends every rail of this kind, present or absent with its reason, by source_add(). `arg`
+    /* Appends every rail of this kind, present or absent with its reason, by lmw_source_add(). `arg`
      * is what followed "name:" in the request, or "". An error only for a request that cannot be
      * served. */
     int (*find)(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err);
@@ -47,24 +47,25 @@ struct source_kind {
     void (*close)(struct source *s);               /* may be NULL */
 };
 
-extern const struct source_kind kind_rapl, kind_battery, kind_estimate, kind_replay;
+extern const struct source_kind lmw_kind_rapl, lmw_kind_battery, lmw_kind_estimate,
+    lmw_kind_replay;
 
 /* A new source at the end of the list, absent until the kind says otherwise; NULL when memory is
  * out. */
-struct source *source_add(struct source_list *l, const struct source_kind *kind);
+struct source *lmw_source_add(struct source_list *l, const struct source_kind *kind);
 /* Everything this machine could have, with `present`, `chosen` and `reason` filled as
  * opts->sources asks. */
-int source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err);
-void source_free(struct source_list *l);
+int lmw_source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err);
+void lmw_source_free(struct source_list *l);
 /* Watches the counters that tick, for at most budget_ns, and fills the periods not known yet. */
-void source_watch(struct source *const *s, int n, int64_t budget_ns);
+void lmw_source_watch(struct source *const *s, int n, int64_t budget_ns);
 
 /* The first bytes of a file, NUL-terminated: the length, or an error. Allocates nothing. */
-int source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err);
+int lmw_source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err);
 /* A decimal integer alone in it. */
-int source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err);
+int lmw_source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err);
 /* The same once, for files that find() looks at. */
-int source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err);
-int source_read_i64(const char *path, int64_t *out, struct lmw_err *err);
+int lmw_source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err);
+int lmw_source_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 
 #endif

@@ -20,7 +20,7 @@
  * update the end lies in, the second shows what the power was after it. */
 enum { CHANGES_AFTER = 2 };
 
-int span_check(const struct lmw_span *span, struct lmw_err *err)
+int lmw_span_check(const struct lmw_span *span, struct lmw_err *err)
 {
     const int64_t max = SERIES_MAX_NS; /* any two times can be subtracted */
     if (span->start_ns > max || span->start_ns < -max || span->end_ns > max || span->end_ns < -max)
@@ -35,20 +35,20 @@ int span_check(const struct lmw_span *span, struct lmw_err *err)
     return LMW_OK;
 }
 
-int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err)
+int lmw_spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err)
 {
     *k = (struct known_spans){.cap = cap, .grows = grows, .noise = {4, 3}};
     k->v = calloc((size_t)cap, sizeof *k->v);
     return k->v ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d spans", cap);
 }
 
-void spans_close(struct known_spans *k)
+void lmw_spans_close(struct known_spans *k)
 {
     free(k->v);
     *k = (struct known_spans){0};
 }
 
-int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err)
+int lmw_spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err)
 {
     int at = k->n;
     while (at > 0 && k->v[at - 1].start_ns > span->start_ns)
@@ -120,7 +120,7 @@ static void explain(const struct series *s, const struct sample *bad, struct lmw
 
 static bool find_before(const struct series *s, int64_t n, int64_t start_ns, int64_t *out)
 {
-    int64_t first = series_first(s, n), i = series_upper(s, first, n, start_ns);
+    int64_t first = lmw_series_first(s, n), i = lmw_series_upper(s, first, n, start_ns);
     while (--i >= first) {
         if (!(series_at(s, i)->flags & S_NONE)) {
             *out = i;
@@ -135,7 +135,7 @@ static bool find_before(const struct series *s, int64_t n, int64_t start_ns, int
 static bool find_after(const struct series *s, int64_t n, bool final, int64_t end_ns,
                        struct around *a)
 {
-    int64_t i = series_lower(s, a->before, n, end_ns);
+    int64_t i = lmw_series_lower(s, a->before, n, end_ns);
     int64_t v = series_at(s, i > a->before ? i - 1 : a->before)->v;
     int changes = 0, enough = s->info.reading == LMW_POWER ? 0 : CHANGES_AFTER;
     a->reach = a->after = -1;
@@ -201,8 +201,8 @@ static bool is_covered(const struct series *s, int64_t n, bool final, const stru
 {
     if (!find_before(s, n, span->start_ns, &a->before)) {
         invalid(out,
-                n > series_first(s, n) ? "not covered: %.40s has no reading before the start"
-                                       : "pending: %.40s was not read yet",
+                n > lmw_series_first(s, n) ? "not covered: %.40s has no reading before the start"
+                                           : "pending: %.40s was not read yet",
                 s->info.name);
         return false;
     }
@@ -304,7 +304,7 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
                          struct lmw_energy *out)
 {
     struct fit f;
-    if (!fit_span(s, series_first(s, n), a->after + 1, known, span, &f)) {
+    if (!lmw_fit_span(s, lmw_series_first(s, n), a->after + 1, known, span, &f)) {
         invalid(out, "unresolved: %.40s did not move enough around the span", s->info.name);
         return;
     }
@@ -324,7 +324,7 @@ static void from_counter(const struct series *s, int64_t n, const struct around 
     out->valid = true;
 }
 
-void span_nothing(struct lmw_energy *out, const char *reason)
+void lmw_span_nothing(struct lmw_energy *out, const char *reason)
 {
     *out = (struct lmw_energy){.method = "none"};
     out->energy_uj = out->lower_uj = out->upper_uj = out->prefill_uj = out->decode_uj = LMW_NULL;
@@ -332,11 +332,11 @@ void span_nothing(struct lmw_energy *out, const char *reason)
     invalid(out, "%s", reason);
 }
 
-void span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
-                 const struct lmw_span *span, struct lmw_energy *out)
+void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
+                     const struct lmw_span *span, struct lmw_energy *out)
 {
     struct around a = {0};
-    span_nothing(out, "");
+    lmw_span_nothing(out, "");
     out->method = method_of(s);
     if (!is_covered(s, n, final, span, &a, out))
         return;
@@ -387,7 +387,7 @@ void lmw_energy_add(struct lmw_energy *total, const struct lmw_energy *part)
     }
 }
 
-int64_t span_settle_ns(const struct series *s, int64_t poll_ns)
+int64_t lmw_span_settle_ns(const struct series *s, int64_t poll_ns)
 {
     int64_t period = s->info.period_ns == LMW_NULL ? poll_ns : s->info.period_ns;
     int64_t step = period > poll_ns ? period : poll_ns;

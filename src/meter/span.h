@@ -15,21 +15,21 @@ struct known_spans {
     bool grows;               /* offline; the live meter forgets the oldest */
     struct noise_level noise; /* of the span before: where the search for the next begins */
 };
-int spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err);
-void spans_close(struct known_spans *k);
-int spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err);
+int lmw_spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *err);
+void lmw_spans_close(struct known_spans *k);
+int lmw_spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw_err *err);
 /* Whether its times make sense: start <= first <= end. */
-int span_check(const struct lmw_span *span, struct lmw_err *err);
+int lmw_span_check(const struct lmw_span *span, struct lmw_err *err);
 
 /* Energy of `span` from the first n samples of s. `final`: no more samples will come, so what
  * cannot be settled is invalid instead of pending. Fills all of *out; out->valid says whether
  * there is a number. */
-void span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
-                 const struct lmw_span *span, struct lmw_energy *out);
+void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
+                     const struct lmw_span *span, struct lmw_energy *out);
 /* Every number absent, for this reason. */
-void span_nothing(struct lmw_energy *out, const char *reason);
+void lmw_span_nothing(struct lmw_energy *out, const char *reason);
 
 /* How long after a span's end a source needs to settle it. */
-int64_t span_settle_ns(const struct series *s, int64_t poll_ns);
+int64_t lmw_span_settle_ns(const struct series *s, int64_t poll_ns);
 
 #endif

@@ -222,7 +222,7 @@ static void add_as_read(struct ticks *out, const struct changes *c, double max_s
     out->tilt = fmax(out->tilt, tilt);
 }
 
-void ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
+void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
 {
     struct changes c;
     struct clock_fit f;

@@ -24,6 +24,6 @@ struct ticks {
 
 /* Appends the updates seen among samples [from, n), at most MAX_TICKS in all. Samples must be
  * unbroken. */
-void ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);
+void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);
 
 #endif

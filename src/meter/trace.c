@@ -92,12 +92,12 @@ static int parse_row(struct series *s, int line, lmw_str row, struct lmw_err *er
     if (s->n && t_ns < series_at(s, s->n - 1)->t_ns)
         return lmw_fail(err, LMW_EFORMAT, "line %d: %lld ns is earlier than the line before", line,
                         (long long)t_ns);
-    if (series_append(s, t_ns, second.len ? 0 : S_FAIL, v) < 0)
+    if (lmw_series_append(s, t_ns, second.len ? 0 : S_FAIL, v) < 0)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d samples", line);
     return LMW_OK;
 }
 
-int series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err)
+int lmw_series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err)
 {
     struct csv c = {text.ptr, text.ptr + text.len, 0};
     lmw_str row;
@@ -124,9 +124,9 @@ int lmw_trace_open(struct lmw_trace **out, const struct lmw_source_info *info, s
     *out = NULL;
     if (!t)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a trace");
-    int rc = series_open(&t->series, info ? info : &unknown, 1024, true, err);
+    int rc = lmw_series_open(&t->series, info ? info : &unknown, 1024, true, err);
     if (rc == LMW_OK)
-        rc = spans_open(&t->known, 64, true, err);
+        rc = lmw_spans_open(&t->known, 64, true, err);
     if (rc < 0)
         lmw_trace_close(t);
     else
@@ -138,8 +138,8 @@ void lmw_trace_close(struct lmw_trace *t)
 {
     if (!t)
         return;
-    series_close(&t->series);
-    spans_close(&t->known);
+    lmw_series_close(&t->series);
+    lmw_spans_close(&t->known);
     free(t);
 }
 
@@ -150,18 +150,18 @@ const struct lmw_source_info *lmw_trace_info(const struct lmw_trace *t)
 
 int lmw_trace_csv(struct lmw_trace *t, lmw_str text, struct lmw_err *err)
 {
-    return series_parse_csv(&t->series, text, err);
+    return lmw_series_parse_csv(&t->series, text, err);
 }
 
 int lmw_trace_block(struct lmw_trace *t, const void *bytes, size_t n, struct lmw_err *err)
 {
-    return block_unpack(&t->series, bytes, n, err);
+    return lmw_block_unpack(&t->series, bytes, n, err);
 }
 
 int lmw_trace_announce(struct lmw_trace *t, const struct lmw_span *span, struct lmw_err *err)
 {
-    int rc = span_check(span, err);
-    return rc < 0 ? rc : spans_add(&t->known, span, err);
+    int rc = lmw_span_check(span, err);
+    return rc < 0 ? rc : lmw_spans_add(&t->known, span, err);
 }
 
 int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_energy *out,
@@ -169,7 +169,7 @@ int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_
 {
     int rc = lmw_trace_announce(t, span, err);
     if (rc == LMW_OK)
-        span_energy(&t->series, t->series.n, true, &t->known, span, out);
+        lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
     return rc;
 }
 

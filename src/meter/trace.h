@@ -5,6 +5,6 @@
 
 #include "meter/span.h"
 
-int series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err);
+int lmw_series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err);
 
 #endif

@@ -70,7 +70,7 @@ static bool chance(struct lmw_rng *rng, double p)
 }
 static void put(struct draw *d, enum shop_slot slot, lmw_str s)
 {
-    shop_put(d->m, slot, d->clause, s);
+    lmw_shop_put(d->m, slot, d->clause, s);
 }
 
 /* ---- products ---- */
@@ -118,10 +118,10 @@ static size_t draw_cut(lmw_str s, struct lmw_rng *rng)
 
 static bool is_reserved_noun(const struct shop_language *l, lmw_str s)
 {
-    uint64_t h = shop_fingerprint(s);
+    uint64_t h = lmw_shop_fingerprint(s);
     for (int i = 0; i < l->n_noun; i++)
-        if (l->noun[i].reserved &&
-            (h == shop_fingerprint(l->noun[i].one) || h == shop_fingerprint(l->noun[i].many)))
+        if (l->noun[i].reserved && (h == lmw_shop_fingerprint(l->noun[i].one) ||
+                                    h == lmw_shop_fingerprint(l->noun[i].many)))
             return true;
     return false;
 }
@@ -151,9 +151,9 @@ static void draw_product(struct draw *d, struct product *p)
     char name[32] = "", model[24] = "", brand[56] = "";
 
     if (kind >= 0.68) {
-        shop_brand_name(d->rng, reserved, name);
+        lmw_shop_brand_name(d->rng, reserved, name);
         if (kind >= 0.88 || lmw_rng_below(d->rng, 2))
-            shop_model_suffix(d->rng, reserved, model);
+            lmw_shop_model_suffix(d->rng, reserved, model);
         snprintf(brand, sizeof(brand), "%s%s", name, model);
     }
     if (kind >= 0.88) {
@@ -189,8 +189,8 @@ static struct product *product(struct draw *d, int which)
         draw_product(d, &d->product[0]);
         do
             draw_product(d, &d->product[1]);
-        while (shop_fingerprint(lmw_str_from(d->product[0].one)) ==
-               shop_fingerprint(lmw_str_from(d->product[1].one)));
+        while (lmw_shop_fingerprint(lmw_str_from(d->product[0].one)) ==
+               lmw_shop_fingerprint(lmw_str_from(d->product[1].one)));
     }
     return &d->product[which];
 }
@@ -237,7 +237,7 @@ static void put_attribute(struct draw *d)
     if (!chance(d->rng, sized ? 0.6 : 0.3))
         return;
     do
-        line = shop_pick(list, d->rng);
+        line = lmw_shop_pick(list, d->rng);
     while (!sized && memmem(line.ptr, line.len, "{size}", 6));
     for (size_t i = 0; i < line.len;) {
         lmw_str rest = {line.ptr + i, line.len - i};
@@ -245,7 +245,7 @@ static void put_attribute(struct draw *d)
             put(d, SHOP_SIZE, lmw_str_from(sizes[lmw_rng_below(d->rng, 16)]));
             i += 6;
         } else if (lmw_str_starts(rest, "{colour}")) {
-            put(d, SHOP_COLOUR_SLOT, shop_pick(&d->l->list[SHOP_COLOUR], d->rng));
+            put(d, SHOP_COLOUR_SLOT, lmw_shop_pick(&d->l->list[SHOP_COLOUR], d->rng));
             i += 8;
         } else {
             put(d, SHOP_TEXT, (lmw_str){rest.ptr, 1});
@@ -274,7 +274,7 @@ static void put_slot(struct draw *d, lmw_str name)
     else if (lmw_str_is(name, "pl"))
         put(d, SHOP_PRODUCT, lmw_str_from(product(d, 0)->many));
     else if (lmw_str_is(name, "q"))
-        expand(d, shop_pick(&d->l->list[SHOP_QUANTITY], d->rng));
+        expand(d, lmw_shop_pick(&d->l->list[SHOP_QUANTITY], d->rng));
     else if (lmw_str_is(name, "n") || lmw_str_is(name, "w"))
         put_number(d, lmw_str_is(name, "w"));
     else if (lmw_str_is(name, "o"))
@@ -282,13 +282,13 @@ static void put_slot(struct draw *d, lmw_str name)
     else if (lmw_str_is(name, "at"))
         put_attribute(d);
     else if (lmw_str_is(name, "order")) {
-        shop_order_number(d->rng, reserved, value);
+        lmw_shop_order_number(d->rng, reserved, value);
         put(d, SHOP_ORDER, lmw_str_from(value));
     } else if (lmw_str_is(name, "coupon")) {
-        shop_coupon(d->rng, reserved, value);
+        lmw_shop_coupon(d->rng, reserved, value);
         put(d, SHOP_COUPON, lmw_str_from(value));
     } else if (lmw_str_is(name, "address")) {
-        shop_address(d->l, d->rng, reserved, value);
+        lmw_shop_address(d->l, d->rng, reserved, value);
         put(d, SHOP_ADDRESS, lmw_str_from(value));
     } else {
         d->m->overflow = true; /* no such slot: the draw fails and so does the row */
@@ -359,11 +359,11 @@ static void put_clauses(struct draw *d, struct shop_message *out, const struct s
     for (int c = 0; c <= d->clause; c++) {
         int which = swap ? d->clause - c : c;
         if (c > 0)
-            shop_put(out, SHOP_TEXT, 1, gap);
+            lmw_shop_put(out, SHOP_TEXT, 1, gap);
         for (int i = 0; i < core->n; i++)
             if (core->piece[i].clause == which)
-                shop_put(out, core->piece[i].slot, 1,
-                         (lmw_str){core->piece[i].text, (size_t)core->piece[i].len});
+                lmw_shop_put(out, core->piece[i].slot, 1,
+                             (lmw_str){core->piece[i].text, (size_t)core->piece[i].len});
     }
 }
 
@@ -382,7 +382,7 @@ static void put_end(struct draw *d, struct shop_message *out)
         mark = ".";
     else if (kind < 4)
         mark = "!";
-    shop_put(out, SHOP_TEXT, 1, lmw_str_from(mark));
+    lmw_shop_put(out, SHOP_TEXT, 1, lmw_str_from(mark));
 }
 
 static void assemble(struct draw *d, struct shop_message *core, struct shop_message *out)
@@ -394,18 +394,18 @@ static void assemble(struct draw *d, struct shop_message *core, struct shop_mess
     out->n = 0;
     out->overflow = core->overflow;
     if (!bare && chance(d->rng, noise->opener)) {
-        lmw_str opener = shop_pick(&maybe_foreign(d)->list[SHOP_OPENER], d->rng);
-        shop_put(out, SHOP_TEXT, 0, opener);
-        shop_put(out, SHOP_TEXT, 0,
-                 ends_in_mark(opener) ? LMW_STR(" ")
-                                      : lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
+        lmw_str opener = lmw_shop_pick(&maybe_foreign(d)->list[SHOP_OPENER], d->rng);
+        lmw_shop_put(out, SHOP_TEXT, 0, opener);
+        lmw_shop_put(out, SHOP_TEXT, 0,
+                     ends_in_mark(opener) ? LMW_STR(" ")
+                                          : lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
     }
     if (chance(d->rng, noise->filler))
-        shop_insert_filler(core, shop_pick(&d->l->list[SHOP_FILLER], d->rng), d->rng);
+        lmw_shop_insert_filler(core, lmw_shop_pick(&d->l->list[SHOP_FILLER], d->rng), d->rng);
     put_clauses(d, out, core);
     if (!bare && chance(d->rng, noise->tail)) {
-        shop_put(out, SHOP_TEXT, 1, lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
-        shop_put(out, SHOP_TEXT, 1, shop_pick(&maybe_foreign(d)->list[SHOP_TAIL], d->rng));
+        lmw_shop_put(out, SHOP_TEXT, 1, lmw_str_from(after[lmw_rng_below(d->rng, 6)]));
+        lmw_shop_put(out, SHOP_TEXT, 1, lmw_shop_pick(&maybe_foreign(d)->list[SHOP_TAIL], d->rng));
     }
     put_end(d, out);
 }
@@ -415,17 +415,17 @@ static void disturb(struct draw *d, struct shop_message *m)
     const struct lmw_shop_noise *noise = &d->shop->options.noise;
 
     if (chance(d->rng, noise->punctuation))
-        shop_drop_commas(m);
+        lmw_shop_drop_commas(m);
     if (chance(d->rng, noise->typo))
-        shop_typos(m, d->rng);
+        lmw_shop_typos(m, d->rng);
     if (chance(d->rng, noise->ascii))
-        shop_ascii(m, strcmp(d->l->name, "de") == 0);
+        lmw_shop_ascii(m, strcmp(d->l->name, "de") == 0);
     if (chance(d->rng, noise->shout))
-        shop_case(m, true);
+        lmw_shop_case(m, true);
     else if (chance(d->rng, noise->lower))
-        shop_case(m, false);
+        lmw_shop_case(m, false);
     else if (chance(d->rng, noise->capital))
-        shop_capital(m);
+        lmw_shop_capital(m);
 }
 
 /* ---- rows ---- */
@@ -586,7 +586,7 @@ int lmw_shop_next(struct lmw_shop *s, struct lmw_record *r, struct lmw_arena *ar
     for (int draws = 0; draws < DRAWS_MAX; draws++) {
         draw_row(&d, &m);
         lmw_str prompt = {text, flatten(&m, text)};
-        uint64_t h = shop_fingerprint(prompt);
+        uint64_t h = lmw_shop_fingerprint(prompt);
         if (prompt.len == 0 || (h % 8 == 0) != s->options.test)
             continue;
         if (s->options.test && (rc = remember(s, h, err)) <= 0) {
@@ -611,7 +611,7 @@ int lmw_shop_open(struct lmw_shop **out, const struct lmw_shop_options *o, struc
         return lmw_fail(err, LMW_ENOMEM, "shop-intents: out of memory");
     s->options = *o;
     if ((rc = lmw_arena_open(&s->arena, (size_t)64 << 20, err)) < 0 ||
-        (rc = shop_grammar_load(s->language, &s->arena, err)) < 0) {
+        (rc = lmw_shop_grammar_load(s->language, &s->arena, err)) < 0) {
         lmw_shop_close(s);
         return rc;
     }

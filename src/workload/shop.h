@@ -66,20 +66,21 @@ struct shop_language {
 };
 
 /* All languages, parsed from the embedded files into the arena, with what is reserved marked. */
-int shop_grammar_load(struct shop_language out[SHOP_LANGUAGES], struct lmw_arena *arena,
-                      struct lmw_err *err);
+int lmw_shop_grammar_load(struct shop_language out[SHOP_LANGUAGES], struct lmw_arena *arena,
+                          struct lmw_err *err);
 /* The hash that decides who is reserved: letters and digits only, ASCII case ignored. */
-uint64_t shop_fingerprint(lmw_str s);
+uint64_t lmw_shop_fingerprint(lmw_str s);
 
 /* One of the list. */
-lmw_str shop_pick(const struct shop_list *list, struct lmw_rng *rng);
+lmw_str lmw_shop_pick(const struct shop_list *list, struct lmw_rng *rng);
 /* Made-up values, on the reserved side of the split or off it (shop_values.c). */
-void shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32]);   /* "Zorvex" */
-void shop_model_suffix(struct lmw_rng *rng, bool reserved, char out[24]); /* " 300", " Pro", "" */
-void shop_order_number(struct lmw_rng *rng, bool reserved, char out[32]);
-void shop_coupon(struct lmw_rng *rng, bool reserved, char out[32]);
-void shop_address(const struct shop_language *l, struct lmw_rng *rng, bool reserved,
-                  char out[128]);
+void lmw_shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32]); /* "Zorvex" */
+void lmw_shop_model_suffix(struct lmw_rng *rng, bool reserved,
+                           char out[24]); /* " 300", " Pro", "" */
+void lmw_shop_order_number(struct lmw_rng *rng, bool reserved, char out[32]);
+void lmw_shop_coupon(struct lmw_rng *rng, bool reserved, char out[32]);
+void lmw_shop_address(const struct shop_language *l, struct lmw_rng *rng, bool reserved,
+                      char out[128]);
 
 /* A message under construction: pieces of running text and of slot values, in order. */
 enum shop_slot {
@@ -107,13 +108,13 @@ struct shop_message {
     bool overflow; /* a piece did not fit: the draw is thrown away */
 };
 /* Appends to the last piece when slot and clause are the same and SHOP_TEXT, else starts one. */
-void shop_put(struct shop_message *m, enum shop_slot slot, int clause, lmw_str s);
+void lmw_shop_put(struct shop_message *m, enum shop_slot slot, int clause, lmw_str s);
 
-void shop_typos(struct shop_message *m, struct lmw_rng *rng);
-void shop_insert_filler(struct shop_message *m, lmw_str filler, struct lmw_rng *rng);
-void shop_drop_commas(struct shop_message *m);
-void shop_ascii(struct shop_message *m, bool german);
-void shop_case(struct shop_message *m, bool upper);
-void shop_capital(struct shop_message *m);
+void lmw_shop_typos(struct shop_message *m, struct lmw_rng *rng);
+void lmw_shop_insert_filler(struct shop_message *m, lmw_str filler, struct lmw_rng *rng);
+void lmw_shop_drop_commas(struct shop_message *m);
+void lmw_shop_ascii(struct shop_message *m, bool german);
+void lmw_shop_case(struct shop_message *m, bool upper);
+void lmw_shop_capital(struct shop_message *m);
 
 #endif

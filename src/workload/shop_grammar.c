@@ -60,7 +60,7 @@ static bool ascii_digit(unsigned char c)
     return c >= '0' && c <= '9';
 }
 
-uint64_t shop_fingerprint(lmw_str s)
+uint64_t lmw_shop_fingerprint(lmw_str s)
 {
     uint64_t h = 14695981039346656037ull; /* FNV-1a, 64 bits, over the bytes kept */
 
@@ -141,7 +141,7 @@ static bool add_noun(struct shop_noun *p, lmw_str line)
     if (p->many.len == 0)
         p->many = p->one;
     p->sized = lmw_str_is(line, "s");
-    p->reserved = shop_fingerprint(p->one) % 4 == 0;
+    p->reserved = lmw_shop_fingerprint(p->one) % 4 == 0;
     return p->one.len > 0 && p->article && (line.len == 0 || p->sized);
 }
 
@@ -269,7 +269,7 @@ static uint64_t sentence_hash(lmw_str s)
         while (s.ptr[i] != '}')
             i++;
     }
-    return shop_fingerprint((lmw_str){flat, n});
+    return lmw_shop_fingerprint((lmw_str){flat, n});
 }
 
 /* Every sentence of the template: out[0..n) so far, text still to come. False when there are too
@@ -341,7 +341,7 @@ static int reserve_templates(struct shop_template *t, int n)
         int best = -1;
         for (int i = 0; i < n; i++)
             if (!tried[i] &&
-                (best < 0 || shop_fingerprint(t[i].text) < shop_fingerprint(t[best].text)))
+                (best < 0 || lmw_shop_fingerprint(t[i].text) < lmw_shop_fingerprint(t[best].text)))
                 best = i;
         tried[best] = true;
         t[best].reserved = !t[best].shared;
@@ -468,8 +468,8 @@ static int parse(struct shop_language *l, const char *name, lmw_str text, struct
     return check_complete(l, err);
 }
 
-int shop_grammar_load(struct shop_language out[SHOP_LANGUAGES], struct lmw_arena *arena,
-                      struct lmw_err *err)
+int lmw_shop_grammar_load(struct shop_language out[SHOP_LANGUAGES], struct lmw_arena *arena,
+                          struct lmw_err *err)
 {
 #define SHOP_TEXT_OF(l)                                          \
     {                                                            \

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-void shop_put(struct shop_message *m, enum shop_slot slot, int clause, lmw_str s)
+void lmw_shop_put(struct shop_message *m, enum shop_slot slot, int clause, lmw_str s)
 {
     struct shop_piece *p = m->n > 0 ? &m->piece[m->n - 1] : NULL;
 
@@ -115,7 +115,7 @@ static void typo(struct shop_message *m, struct lmw_rng *rng)
     }
 }
 
-void shop_typos(struct shop_message *m, struct lmw_rng *rng)
+void lmw_shop_typos(struct shop_message *m, struct lmw_rng *rng)
 {
     int n = 1 + (lmw_rng_below(rng, 4) == 0);
 
@@ -130,7 +130,7 @@ static bool inner_space(const struct shop_piece *p, int j)
            letter(p->text[j - 1]) && letter(p->text[j + 1]);
 }
 
-void shop_insert_filler(struct shop_message *m, lmw_str filler, struct lmw_rng *rng)
+void lmw_shop_insert_filler(struct shop_message *m, lmw_str filler, struct lmw_rng *rng)
 {
     int n = 0, k;
 
@@ -154,7 +154,7 @@ void shop_insert_filler(struct shop_message *m, lmw_str filler, struct lmw_rng *
     }
 }
 
-void shop_drop_commas(struct shop_message *m)
+void lmw_shop_drop_commas(struct shop_message *m)
 {
     for (int i = 0; i < m->n; i++) {
         struct shop_piece *p = &m->piece[i];
@@ -201,14 +201,14 @@ static int case_at(struct shop_piece *p, int j, bool upper)
     return 1;
 }
 
-void shop_case(struct shop_message *m, bool upper)
+void lmw_shop_case(struct shop_message *m, bool upper)
 {
     for (int i = 0; i < m->n; i++)
         for (int j = 0; j < m->piece[i].len;)
             j += case_at(&m->piece[i], j, upper);
 }
 
-void shop_capital(struct shop_message *m)
+void lmw_shop_capital(struct shop_message *m)
 {
     if (m->n > 0 && m->piece[0].len > 0)
         case_at(&m->piece[0], 0, true);
@@ -237,7 +237,7 @@ static const char *plain(int c, bool german)
     return NULL;
 }
 
-void shop_ascii(struct shop_message *m, bool german)
+void lmw_shop_ascii(struct shop_message *m, bool german)
 {
     for (int i = 0; i < m->n; i++) {
         struct shop_piece *p = &m->piece[i];

@@ -10,14 +10,14 @@
 
 #include <stdio.h>
 
-lmw_str shop_pick(const struct shop_list *list, struct lmw_rng *rng)
+lmw_str lmw_shop_pick(const struct shop_list *list, struct lmw_rng *rng)
 {
     return list->at[lmw_rng_below(rng, (uint32_t)list->n)];
 }
 
 static bool on_side(lmw_str s, bool reserved)
 {
-    return (shop_fingerprint(s) % 4 == 0) == reserved;
+    return (lmw_shop_fingerprint(s) % 4 == 0) == reserved;
 }
 
 static void syllable(struct lmw_rng *rng, char out[8])
@@ -34,7 +34,7 @@ static void syllable(struct lmw_rng *rng, char out[8])
 }
 
 /* "Zorvex": its first two syllables together are reserved or not. */
-void shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32])
+void lmw_shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32])
 {
     char a[8], b[8], c[8] = "";
 
@@ -54,7 +54,7 @@ void shop_brand_name(struct lmw_rng *rng, bool reserved, char out[32])
 }
 
 /* " 300", " X-20", " Pro", "". */
-void shop_model_suffix(struct lmw_rng *rng, bool reserved, char out[24])
+void lmw_shop_model_suffix(struct lmw_rng *rng, bool reserved, char out[24])
 {
     static const char *const word[] = {"Pro", "Mini", "Max", "Plus", "Lite", "One", "Air", "Neo"};
     uint32_t kind = lmw_rng_below(rng, 10), most = lmw_rng_below(rng, 2) ? 1000 : 10000;
@@ -80,7 +80,7 @@ void shop_model_suffix(struct lmw_rng *rng, bool reserved, char out[24])
         snprintf(out, 24, " %s", word[lmw_rng_below(rng, 8)]);
 }
 
-void shop_order_number(struct lmw_rng *rng, bool reserved, char out[32])
+void lmw_shop_order_number(struct lmw_rng *rng, bool reserved, char out[32])
 {
     static const char *const prefix[] = {"DE", "EU", "ORD", "A", "B", "WEB", "NL", "K", "X", "SO"};
 
@@ -104,7 +104,7 @@ void shop_order_number(struct lmw_rng *rng, bool reserved, char out[32])
     } while (!on_side(lmw_str_from(out), reserved));
 }
 
-void shop_coupon(struct lmw_rng *rng, bool reserved, char out[32])
+void lmw_shop_coupon(struct lmw_rng *rng, bool reserved, char out[32])
 {
     static const char *const word[] = {"SAVE",  "SPRING", "SUMMER", "WELCOME", "WINTER", "SALE",
                                        "BONUS", "HELLO",  "VIP",    "EXTRA",   "DEAL",   "FIRST",
@@ -114,7 +114,7 @@ void shop_coupon(struct lmw_rng *rng, bool reserved, char out[32])
         unsigned n = 1 + lmw_rng_below(rng, lmw_rng_below(rng, 2) ? 99 : 9999);
         uint32_t kind = lmw_rng_below(rng, 6);
         char made[32];
-        shop_brand_name(rng, lmw_rng_below(rng, 2), made);
+        lmw_shop_brand_name(rng, lmw_rng_below(rng, 2), made);
         for (char *p = made; *p; p++)
             *p = (char)(*p & ~0x20);
         const char *w = kind < 3 ? word[lmw_rng_below(rng, 16)] : made;
@@ -127,11 +127,12 @@ void shop_coupon(struct lmw_rng *rng, bool reserved, char out[32])
     } while (!on_side(lmw_str_from(out), reserved));
 }
 
-void shop_address(const struct shop_language *l, struct lmw_rng *rng, bool reserved, char out[128])
+void lmw_shop_address(const struct shop_language *l, struct lmw_rng *rng, bool reserved,
+                      char out[128])
 {
     do {
-        lmw_str street = shop_pick(&l->list[SHOP_STREET], rng);
-        lmw_str city = shop_pick(&l->list[SHOP_CITY], rng);
+        lmw_str street = lmw_shop_pick(&l->list[SHOP_STREET], rng);
+        lmw_str city = lmw_shop_pick(&l->list[SHOP_CITY], rng);
         unsigned n = 1 + lmw_rng_below(rng, 199), zip = 10000 + lmw_rng_below(rng, 89999);
         bool with_zip = lmw_rng_below(rng, 3) == 0;
         char tail[64];
