@@ -29,8 +29,13 @@ def ours(program, model, prompt):
 
 
 def theirs(peer, model, prompt):
-    text = run([os.path.join(peer, "llama-completion"), "-m", model, "-p", prompt + "\n", "-n", "128",
-                "--temp", "0", "-no-cnv", "--no-display-prompt", "--no-escape", "--no-warmup", "--simple-io"])
+    command = [os.path.join(peer, "llama-completion"), "-m", model, "-p", prompt + "\n", "-n", "128",
+               "--temp", "0", "-no-cnv", "--no-display-prompt", "--no-escape", "--no-warmup", "--simple-io"]
+    text = ""
+    for _ in range(5):  # now and then it ends before its last output is written; then it is asked again
+        text = run(command)
+        if END in text:
+            break
     return text.split(END)[0].strip("\n")
 
 
