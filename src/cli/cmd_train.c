@@ -14,7 +14,7 @@
 #include <string.h>
 
 struct train {
-    const char *data, *out, *eval, *checkpoint, *resume, *chat_template, *log, *name;
+    const char *data, *out, *eval, *checkpoint, *resume, *chat_template, *log, *name, *rule;
     bool words_apart;
     int64_t dim, layers, heads, kv_heads, ffn, vocab, ctx, batch_tokens;
     int64_t steps, warmup, seed, n_thread, eval_every, save_every, log_every;
@@ -70,6 +70,7 @@ static struct train defaults(void)
         .beta1 = d.beta1,
         .beta2 = d.beta2,
         .prompt_loss = 0.1,
+        .rule = "adamw",
     };
 }
 
@@ -103,6 +104,8 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
         {"clip", 0, OPT_REAL, &o->clip, "X", "largest gradient norm, 0: any (default 1)"},
         {"beta1", 0, OPT_REAL, &o->beta1, "X", "AdamW's first decay (default 0.9)"},
         {"beta2", 0, OPT_REAL, &o->beta2, "X", "AdamW's second decay (default 0.95)"},
+        {"optimizer", 0, OPT_STR, &o->rule, "RULE",
+         "adamw, or muon for the layers' matrices (default adamw)"},
         {"prompt-loss", 0, OPT_REAL, &o->prompt_loss, "X",
          "weight of prompt tokens (default 0.1)"},
         {"seed", 0, OPT_INT, &o->seed, "N", "of the first weights and the order (default 1)"},
@@ -140,6 +143,9 @@ static int check(struct train *o, const struct strs *pos, const char *command)
                              (long long)sizes[i]);
     if (o->steps < 0 || o->steps > UINT32_MAX || o->seed < 0 || !(o->minutes >= 0))
         return cli_usage(command, "--steps, --seed and --minutes cannot be negative");
+    const bool muon = strcmp(o->rule, "muon") == 0;
+    if (!muon && strcmp(o->rule, "adamw") != 0)
+        return cli_usage(command, "--optimizer takes adamw or muon, not %s", o->rule);
     if (o->n_thread < 0 || o->n_thread > 256)
         return cli_usage(command, "--threads takes 0..256");
     if (o->steps == 0 && o->minutes == 0)
@@ -159,6 +165,8 @@ static int check(struct train *o, const struct strs *pos, const char *command)
                                       .beta1 = o->beta1,
                                       .beta2 = o->beta2,
                                       .clip = o->clip,
+                                      .rule = muon ? LMW_RULE_MUON : LMW_RULE_ADAMW,
+                                      .momentum = lmw_train_defaults().momentum,
                                       .seed = (uint64_t)o->seed,
                                       .n_thread = (int)o->n_thread};
     return -1;

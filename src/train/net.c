@@ -100,6 +100,26 @@ int lmw_net_init(struct lmw_net *net, const struct lmw_train_shape *shape, struc
     return LMW_OK;
 }
 
+void lmw_net_matrices(const struct lmw_net *net, int l,
+                      struct lmw_net_matrix out[LMW_NET_MATRICES])
+{
+    const struct lmw_net_layer *at = &net->layer[l];
+    const int dim = net->shape.n_embd, n_ff = net->shape.n_ff;
+    const int n_q = net->heads.n_head * net->heads.head_dim;
+    const int n_kv = net->heads.n_head_kv * net->heads.head_dim;
+    const size_t width = (size_t)dim;
+    const struct lmw_net_matrix all[LMW_NET_MATRICES] = {
+        {at->qkv, n_q, dim},
+        {at->qkv + (size_t)n_q * width, n_kv, dim},
+        {at->qkv + (size_t)(n_q + n_kv) * width, n_kv, dim},
+        {at->out, dim, n_q},
+        {at->gate_up, n_ff, dim},
+        {at->gate_up + (size_t)n_ff * width, n_ff, dim},
+        {at->down, dim, n_ff},
+    };
+    memcpy(out, all, sizeof all);
+}
+
 static void scale_by(float *x, size_t n, float s)
 {
     for (size_t i = 0; i < n; i++)

@@ -19,6 +19,13 @@ struct lmw_net_layer {
     size_t attn_norm, ffn_norm; /* [n_embd] */
 };
 
+/* A matrix of a layer that is one linear map: Q, K, V, gate and up each count as one. */
+struct lmw_net_matrix {
+    size_t at;
+    int rows, cols;
+};
+enum { LMW_NET_MATRICES = 7 }; /* of a layer */
+
 /* Offsets into the parameter array. */
 struct lmw_net {
     struct lmw_train_shape shape;
@@ -37,6 +44,10 @@ int lmw_net_init(struct lmw_net *net, const struct lmw_train_shape *shape, struc
 /* Normal 0.02, the projections into the residual stream divided by sqrt(2 n_layer); norms are
  * 1. */
 void lmw_net_randomize(const struct lmw_net *net, struct lmw_rng *rng, float *param);
+
+/* Layer l's maps, in the order q, k, v, out, gate, up, down. */
+void lmw_net_matrices(const struct lmw_net *net, int l,
+                      struct lmw_net_matrix out[LMW_NET_MATRICES]);
 
 /* What one thread is given: whole sequences, packed. */
 struct lmw_net_batch {

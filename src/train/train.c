@@ -38,6 +38,7 @@ struct lmw_train_opts lmw_train_defaults(void)
         .beta1 = 0.9,
         .beta2 = 0.95,
         .clip = 1,
+        .momentum = 0.95,
         .seed = 1,
     };
 }
@@ -100,6 +101,22 @@ static bool share_open(struct lmw_trainer *t, struct lmw_train_share *s)
     return s->grad && s->id && s->weight && s->start;
 }
 
+static bool muon_allocate(struct lmw_trainer *t, int n_thread)
+{
+    struct lmw_net_matrix matrix[LMW_NET_MATRICES];
+    size_t n = 0;
+    lmw_net_matrices(&t->net, 0, matrix);
+    for (int i = 0; i < LMW_NET_MATRICES; i++) {
+        size_t need = lmw_muon_floats(matrix[i].rows, matrix[i].cols);
+        n = need > n ? need : n;
+    }
+    t->muon_work = LMW_NEW(&t->arena, float *, (size_t)n_thread);
+    for (int i = 0; t->muon_work && i < n_thread; i++)
+        if (!(t->muon_work[i] = LMW_NEW(&t->arena, float, n)))
+            return false;
+    return t->muon_work != NULL;
+}
+
 static bool allocate(struct lmw_trainer *t)
 {
     const int n_thread = lmw_pool_size(t->pool);
@@ -119,7 +136,7 @@ static bool allocate(struct lmw_trainer *t)
     for (int i = 0; i < n_thread; i++)
         if (!(t->work[i] = lmw_net_work_new(&t->net, (int)share_tokens(t), &t->arena)))
             return false;
-    return true;
+    return t->opts.rule != LMW_RULE_MUON || muon_allocate(t, n_thread);
 }
 
 static int open_inside(struct lmw_trainer *t, struct lmw_err *err)
@@ -246,6 +263,7 @@ struct step {
     atomic_int next; /* share */
     double square[LMW_NORM_PARTS];
     struct lmw_adamw adamw;
+    struct lmw_muon muon;
 };
 
 static void pass_share(const struct step *step, struct lmw_train_share *s, struct lmw_net_work *w)
@@ -297,20 +315,41 @@ static void sum_gradients(void *arg, int i_thread, int n_thread)
     }
 }
 
+/* This thread's part of the parameters [begin, end). */
+static void update_adamw(const struct lmw_trainer *t, const struct lmw_adamw *a, size_t begin,
+                         size_t end, int i_thread, int n_thread)
+{
+    int64_t from, to;
+    lmw_pool_share((int64_t)(end - begin), 16, i_thread, n_thread, &from, &to);
+    const size_t at = begin + (size_t)from;
+    lmw_adamw(a, (size_t)(to - from), t->share[0].grad + at, t->param + at, t->m + at, t->v + at);
+}
+
+static void update_muon(struct step *step, int i_thread)
+{
+    const struct lmw_trainer *t = step->t;
+    const int n = t->net.shape.n_layer * LMW_NET_MATRICES;
+    for (int i; (i = atomic_fetch_add(&step->next, 1)) < n;) {
+        struct lmw_net_matrix matrix[LMW_NET_MATRICES];
+        lmw_net_matrices(&t->net, i / LMW_NET_MATRICES, matrix);
+        const struct lmw_net_matrix *k = &matrix[i % LMW_NET_MATRICES];
+        lmw_muon(&step->muon, k->rows, k->cols, t->share[0].grad + k->at, t->param + k->at,
+                 t->m + k->at, t->muon_work[i_thread]);
+    }
+}
+
 static void update(void *arg, int i_thread, int n_thread)
 {
-    const struct step *step = arg;
+    struct step *step = arg;
     const struct lmw_trainer *t = step->t;
-    const size_t part[] = {0, t->net.n_matrix, t->net.n_param};
+    const bool muon = t->opts.rule == LMW_RULE_MUON;
+    const size_t n_embd = (size_t)t->net.shape.n_vocab * (size_t)t->net.shape.n_embd;
     struct lmw_adamw a = step->adamw;
-    for (int k = 0; k < 2; k++) {
-        int64_t from, to;
-        lmw_pool_share((int64_t)(part[k + 1] - part[k]), 16, i_thread, n_thread, &from, &to);
-        size_t at = part[k] + (size_t)from;
-        lmw_adamw(&a, (size_t)(to - from), t->share[0].grad + at, t->param + at, t->m + at,
-                  t->v + at);
-        a.weight_decay = 0; /* norms do not decay */
-    }
+    update_adamw(t, &a, 0, muon ? n_embd : t->net.n_matrix, i_thread, n_thread);
+    a.weight_decay = 0; /* norms do not decay */
+    update_adamw(t, &a, t->net.n_matrix, t->net.n_param, i_thread, n_thread);
+    if (muon)
+        update_muon(step, i_thread);
 }
 
 static double learning_rate(const struct lmw_train_opts *o, int64_t step, double progress)
@@ -367,6 +406,9 @@ int lmw_trainer_step(struct lmw_trainer *t, double progress, struct lmw_train_st
                         "step %lld: loss %g, gradient norm %g; try a lower learning rate",
                         (long long)t->state.step, out->loss, out->grad_norm);
     s.adamw = adamw_of(t, out->lr, out->grad_norm);
+    s.muon = (struct lmw_muon){s.adamw.lr, (float)t->opts.momentum, s.adamw.weight_decay,
+                               s.adamw.grad_scale};
+    s.next = 0;
     lmw_pool_run(t->pool, update, &s);
     out->t_ns = lmw_now_ns() - t0;
     t->state.step++;

@@ -68,12 +68,17 @@ struct lmw_train_shape {
     int n_embd, n_layer, n_head, n_head_kv, n_ff, n_vocab, n_ctx;
 };
 
+/* How matrices of layers are updated; the embedding and the norms always take AdamW. */
+enum lmw_train_rule { LMW_RULE_ADAMW, LMW_RULE_MUON };
+
 struct lmw_train_opts {
     struct lmw_train_shape shape;
     int batch_tokens;  /* sequences are taken while they fit in this many tokens */
     double lr, lr_min; /* peak, and at the end of the cosine */
     int64_t warmup;    /* steps from 0 to lr */
     double weight_decay, beta1, beta2, clip; /* clip: largest global gradient norm; <= 0: none */
+    enum lmw_train_rule rule;
+    double momentum; /* Muon's */
     uint64_t seed;
     int n_thread; /* <= 0: one per processor */
 };

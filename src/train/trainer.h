@@ -30,6 +30,7 @@ struct lmw_trainer {
     struct lmw_train_share *share;
     int n_share;
     struct lmw_net_work **work; /* one per thread */
+    float **muon_work;          /* one per thread, when Muon is the rule */
     int32_t *batch;             /* sequences of the batch being packed */
     int32_t *order;             /* [n_seq]: the order of epoch `order_epoch` */
     int64_t order_epoch;
@@ -43,5 +44,13 @@ struct lmw_adamw {
 };
 /* One update of n parameters. g is not changed. */
 void lmw_adamw(const struct lmw_adamw *a, size_t n, const float *g, float *p, float *m, float *v);
+
+struct lmw_muon {
+    float lr, momentum, weight_decay, grad_scale;
+};
+/* One update of a matrix [rows][cols]; work: lmw_muon_floats(rows, cols). g is not changed. */
+void lmw_muon(const struct lmw_muon *k, int rows, int cols, const float *g, float *p, float *m,
+              float *work);
+size_t lmw_muon_floats(int rows, int cols);
 
 #endif

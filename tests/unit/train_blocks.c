@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/net.h"
+#include "train/trainer.h"
 
 #define TOLERANCE 2e-5
 enum { MOST = 1 << 15 };
@@ -409,6 +409,92 @@ static void network(void **state)
     lmw_arena_close(&arena);
 }
 
+/* ---- Muon ---- */
+
+/* The rule in f64, row by row as muon.c's head states it, on a matrix that is not turned. */
+static void ref_orthogonalise(int r, int c, double *u)
+{
+    double gram[256], poly[256], next[512];
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < r; i++)
+            for (int j = 0; j < r; j++) {
+                gram[i * r + j] = 0;
+                for (int k = 0; k < c; k++)
+                    gram[i * r + j] += u[i * c + k] * u[j * c + k];
+            }
+        for (int i = 0; i < r; i++)
+            for (int j = 0; j < r; j++) {
+                poly[i * r + j] = -4.7750 * gram[i * r + j] + (i == j ? 3.4445 : 0);
+                for (int k = 0; k < r; k++)
+                    poly[i * r + j] += 2.0315 * gram[i * r + k] * gram[k * r + j];
+            }
+        for (int i = 0; i < r; i++)
+            for (int j = 0; j < c; j++) {
+                next[i * c + j] = 0;
+                for (int k = 0; k < r; k++)
+                    next[i * c + j] += poly[i * r + k] * u[k * c + j];
+            }
+        memcpy(u, next, (size_t)(r * c) * sizeof *u);
+    }
+}
+
+/* One shape, two updates, so that the momentum counts. A tall matrix is the reference turned.
+ * Bound: a round's three products round by at most 10 c eps (10: the sum of the coefficients),
+ * and each later round multiplies what is there by at most 4 (the quintic's steepest slope on
+ * [0, 1.2]): 10 c eps (1 + 4 + ... + 4^4) = 3410 c eps on an entry of x. */
+static void muon_shape(int rows, int cols)
+{
+    const struct lmw_muon k = {
+        .lr = 0.01f, .momentum = 0.9f, .weight_decay = 0.5f, .grad_scale = 0.5f};
+    const bool turned = rows > cols;
+    const int n = rows * cols, r = turned ? cols : rows, c = turned ? rows : cols;
+    static float g[512], p[512], m[512], work[4096];
+    static double g64[512], p64[512], m64[512], u[512];
+    assert_true(n <= 512 && r <= 16 && lmw_muon_floats(rows, cols) <= 4096);
+    fill(p, p64, n);
+    memset(m, 0, sizeof m);
+    memset(m64, 0, sizeof m64);
+    for (int update = 0; update < 2; update++) {
+        double square = 0;
+        fill(g, g64, n);
+        for (int i = 0; i < n; i++) {
+            int at = turned ? i % cols * rows + i / cols : i;
+            m64[i] = 0.9 * m64[i] + 0.5 * g64[i];
+            u[at] = 0.5 * g64[i] + 0.9 * m64[i];
+            square += u[at] * u[at];
+        }
+        for (int i = 0; i < n; i++)
+            u[i] /= sqrt(square);
+        ref_orthogonalise(r, c, u);
+        for (int i = 0; i < n; i++)
+            p64[i] = p64[i] * (1 - 0.01 * 0.5) -
+                     0.01 * 0.2 * sqrt(c) * u[turned ? i % cols * rows + i / cols : i];
+        lmw_muon(&k, rows, cols, g, p, m, work);
+    }
+    const double bound = 2 * 0.01 * 0.2 * sqrt(c) * 3410 * c * 6e-8 + 1e-6;
+    for (int i = 0; i < n; i++)
+        if (!(fabs((double)p[i] - p64[i]) <= bound))
+            fail_msg("%d x %d, weight %d: %g, not %g", rows, cols, i, (double)p[i], p64[i]);
+}
+
+static void muon(void **state)
+{
+    const int shape[][2] = {{1, 1}, {1, 7}, {5, 1}, {8, 8}, {16, 32}, {32, 16}, {12, 20}, {31, 3}};
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        muon_shape(shape[i][0], shape[i][1]);
+}
+
+/* No gradient at all moves nothing but the decay. */
+static void muon_of_nothing(void **state)
+{
+    const struct lmw_muon k = {
+        .lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.5f, .grad_scale = 1};
+    float g[8] = {0}, m[8] = {0}, p[8] = {1, 2, 3, 4, 5, 6, 7, 8}, work[64];
+    lmw_muon(&k, 2, 4, g, p, m, work);
+    for (int i = 0; i < 8; i++)
+        assert_true(p[i] == (float)(i + 1) * (1 - 0.1f * 0.5f));
+}
+
 static void shapes_refused(void **state)
 {
     const struct lmw_train_shape good = {16, 2, 4, 2, 20, 13, 12};
@@ -439,6 +525,7 @@ int main(void)
         cmocka_unit_test(swiglu),        cmocka_unit_test(swiglu_extremes),
         cmocka_unit_test(cross_entropy), cmocka_unit_test(cross_entropy_extremes),
         cmocka_unit_test(network),       cmocka_unit_test(shapes_refused),
+        cmocka_unit_test(muon),          cmocka_unit_test(muon_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

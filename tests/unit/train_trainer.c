@@ -48,6 +48,8 @@ static void ok(int rc)
         fail_msg("%d: %s", rc, err.msg);
 }
 
+static enum lmw_train_rule adamw = LMW_RULE_ADAMW, muon = LMW_RULE_MUON;
+
 static struct lmw_train_opts tiny(void)
 {
     struct lmw_train_opts o = lmw_train_defaults();
@@ -115,6 +117,7 @@ static void learns_by_heart(void **state)
         for (int64_t j = d->start[i]; j < d->start[i + 1]; j++)
             d->weight[j] = j < d->start[i] + 3 ? 0 : 1;
     struct lmw_train_opts o = tiny();
+    o.rule = *(enum lmw_train_rule *)*state;
     o.lr = 1e-2;
     o.n_thread = 2;
     struct lmw_trainer *t;
@@ -136,6 +139,7 @@ static void same_bits_for_any_threads(void **state)
 {
     struct lmw_train_data *d = random_data(400, 50);
     struct lmw_train_opts o = tiny();
+    o.rule = *(enum lmw_train_rule *)*state;
     o.batch_tokens = 2000; /* several shares */
     struct lmw_trainer *one, *three, *other;
     ok(lmw_trainer_open(&one, &o, d, &err));
@@ -157,6 +161,7 @@ static void resumed_equals_uninterrupted(void **state)
 {
     struct lmw_train_data *d = random_data(30, 50); /* 3 batches an epoch: crosses its end */
     struct lmw_train_opts o = tiny();
+    o.rule = *(enum lmw_train_rule *)*state;
     struct lmw_trainer *whole, *first, *second;
     ok(lmw_trainer_open(&whole, &o, d, &err));
     ok(lmw_trainer_open(&first, &o, d, &err));
@@ -525,9 +530,12 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns_by_heart),
-        cmocka_unit_test(same_bits_for_any_threads),
-        cmocka_unit_test(resumed_equals_uninterrupted),
+        cmocka_unit_test_prestate(learns_by_heart, &adamw),
+        cmocka_unit_test_prestate(learns_by_heart, &muon),
+        cmocka_unit_test_prestate(same_bits_for_any_threads, &adamw),
+        cmocka_unit_test_prestate(same_bits_for_any_threads, &muon),
+        cmocka_unit_test_prestate(resumed_equals_uninterrupted, &adamw),
+        cmocka_unit_test_prestate(resumed_equals_uninterrupted, &muon),
         cmocka_unit_test(other_checkpoints_refused),
         cmocka_unit_test(divergence_is_an_error),
         cmocka_unit_test(wrong_options_refused),
