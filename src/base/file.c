@@ -79,27 +79,47 @@ int lmw_file_read_i64(const char *path, int64_t *out, struct lmw_err *err)
     return rc;
 }
 
+/* Renaming onto a link would replace the link, so the target is what it leads to. */
+static void follow_links(char *path, size_t size)
+{
+    char *real = realpath(path, NULL);
+    if (real && strlen(real) < size)
+        strcpy(path, real);
+    free(real);
+}
+
 int lmw_atomic_open(struct lmw_atomic *w, const char *path, struct lmw_err *err)
 {
+    struct stat st;
     *w = (struct lmw_atomic){0};
     if ((size_t)snprintf(w->path, sizeof w->path, "%s", path) >= sizeof w->path)
         return lmw_fail(err, LMW_EARG, "path too long: %.80s...", path);
-    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld", path, (long)getpid());
+    bool exists = stat(path, &st) == 0;
+    if (exists && !S_ISREG(st.st_mode)) {
+        w->f = fopen(path, "we");
+        return w->f ? LMW_OK : lmw_fail_errno(err, "cannot write %s", path);
+    }
+    follow_links(w->path, sizeof w->path);
+    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld", w->path, (long)getpid());
     w->f = fopen(w->tmp, "we");
-    return w->f ? LMW_OK : lmw_fail_errno(err, "cannot write %s", w->tmp);
+    if (!w->f)
+        return lmw_fail_errno(err, "cannot write %s", w->tmp);
+    if (exists) /* where it cannot, umask decides, as for a new file */
+        fchmod(fileno(w->f), st.st_mode & 07777);
+    return LMW_OK;
 }
 
 int lmw_atomic_commit(struct lmw_atomic *w, struct lmw_err *err)
 {
     int rc = LMW_OK;
-    if (fflush(w->f) != 0 || ferror(w->f) || fsync(fileno(w->f)) != 0)
+    if (fflush(w->f) != 0 || ferror(w->f) || (w->tmp[0] && fsync(fileno(w->f)) != 0))
         rc = lmw_fail_errno(err, "writing %s (is the disk full?)", w->path);
     if (fclose(w->f) != 0 && rc == LMW_OK)
         rc = lmw_fail_errno(err, "writing %s (is the disk full?)", w->path);
     w->f = NULL;
-    if (rc == LMW_OK && rename(w->tmp, w->path) != 0)
+    if (rc == LMW_OK && w->tmp[0] && rename(w->tmp, w->path) != 0)
         rc = lmw_fail_errno(err, "cannot rename %s to %s", w->tmp, w->path);
-    if (rc < 0)
+    if (rc < 0 && w->tmp[0])
         unlink(w->tmp);
     return rc;
 }
@@ -108,7 +128,8 @@ void lmw_atomic_abandon(struct lmw_atomic *w)
 {
     if (w->f) {
         fclose(w->f);
-        unlink(w->tmp);
+        if (w->tmp[0])
+            unlink(w->tmp);
     }
     *w = (struct lmw_atomic){0};
 }

@@ -24,10 +24,12 @@ int lmw_file_read(const char *path, size_t max, struct lmw_buf *out, struct lmw_
 int lmw_file_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 
 /* A file written beside its target and renamed onto it: open, write to ->f, then commit or
- * abandon. commit flushes, fsyncs and renames; a full disk is an error and leaves the target. */
+ * abandon. commit flushes, fsyncs and renames; a full disk is an error and leaves the target. Links
+ * are followed. A target that is there and is no regular file (a device, a pipe) is written in
+ * place: nothing is renamed over it. */
 struct lmw_atomic {
     FILE *f;
-    char path[1024], tmp[1048];
+    char path[1024], tmp[1048]; /* tmp empty: in place */
 };
 int lmw_atomic_open(struct lmw_atomic *w, const char *path, struct lmw_err *err);
 int lmw_atomic_commit(struct lmw_atomic *w, struct lmw_err *err);

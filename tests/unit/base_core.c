@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -91,6 +92,50 @@ static void atomic_files_appear_whole(void **state)
     assert_int_equal(lmw_file_read_i64(path, &v, &err), 0);
     unlink(path);
     assert_int_equal(rmdir(dir), 0); /* no temporary file is left */
+}
+
+/* A pipe or a device is written to where it is: renaming a file over /dev/full takes it away from
+ * everybody. A link stays a link, and a file keeps its permissions. */
+static void what_is_not_a_file_stays_what_it_is(void **state)
+{
+    char dir[] = "/tmp/lmw-base-XXXXXX", fifo[64], file[64], link[64], got[8] = {0};
+    struct lmw_atomic w;
+    struct lmw_err err;
+    struct stat st;
+    assert_non_null(mkdtemp(dir));
+    snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+    snprintf(file, sizeof file, "%s/file", dir);
+    snprintf(link, sizeof link, "%s/link", dir);
+
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int fd = open(fifo, O_RDWR);
+    assert_int_equal(lmw_atomic_open(&w, fifo, &err), 0);
+    fputs("42\n", w.f);
+    assert_int_equal(lmw_atomic_commit(&w, &err), 0);
+    assert_true(lstat(fifo, &st) == 0 && S_ISFIFO(st.st_mode));
+    assert_int_equal(read(fd, got, sizeof got), 3);
+    assert_string_equal(got, "42\n");
+    assert_int_equal(lmw_atomic_open(&w, fifo, &err), 0);
+    lmw_atomic_abandon(&w);
+    assert_int_equal(lstat(fifo, &st), 0);
+    close(fd);
+
+    close(open(file, O_CREAT | O_WRONLY, 0600));
+    assert_int_equal(chmod(file, 0640), 0);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(lmw_atomic_open(&w, link, &err), 0);
+    fputs("43\n", w.f);
+    assert_int_equal(lmw_atomic_commit(&w, &err), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    int64_t v = 0;
+    assert_int_equal(lmw_file_read_i64(file, &v, &err), 0);
+    assert_int_equal(v, 43);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+
+    assert_int_equal(lmw_atomic_open(&w, dir, &err), LMW_EIO);
+    unlink(fifo), unlink(file), unlink(link);
+    assert_int_equal(rmdir(dir), 0);
 }
 
 /* A full disk, played by a file size limit: the target keeps its old content. */
@@ -202,6 +247,7 @@ int main(void)
         cmocka_unit_test(arena_refuses_overflow_and_clears),
         cmocka_unit_test(buffers_grow_and_end_in_nul),
         cmocka_unit_test(atomic_files_appear_whole),
+        cmocka_unit_test(what_is_not_a_file_stays_what_it_is),
         cmocka_unit_test(full_disk_keeps_the_target),
         cmocka_unit_test(statistics_by_hand),
         cmocka_unit_test(random_streams_repeat),
