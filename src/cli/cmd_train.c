@@ -15,6 +15,7 @@
 
 struct train {
     const char *data, *out, *eval, *checkpoint, *resume, *chat_template, *log, *name, *rule;
+    char file_name[256];
     bool words_apart;
     int64_t dim, layers, heads, kv_heads, ffn, vocab, ctx, batch_tokens;
     int64_t steps, warmup, seed, n_thread, eval_every, save_every, log_every;
@@ -78,7 +79,7 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
 {
     const struct opt opts[] = {
         {"output", 'o', OPT_STR, &o->out, "FILE", "the model to write, a GGUF file"},
-        {"name", 0, OPT_STR, &o->name, "TEXT", "general.name (default: the output's file name)"},
+        {"name", 0, OPT_STR, &o->name, "TEXT", "general.name (default: the output file's)"},
         {"dim", 0, OPT_INT, &o->dim, "N", "width of the model (default 256)"},
         {"layers", 0, OPT_INT, &o->layers, "N", "default 4"},
         {"heads", 0, OPT_INT, &o->heads, "N", "query heads (default 8)"},
@@ -128,6 +129,17 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
     return opts_parse(opts, &help, argc, argv, pos);
 }
 
+/* The last part of a path, without .gguf. */
+static const char *name_of(const char *path, char *out, size_t size)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t n = strlen(base);
+    if (n > 5 && strcmp(base + n - 5, ".gguf") == 0)
+        n -= 5;
+    snprintf(out, size, "%.*s", (int)n, base);
+    return out;
+}
+
 /* The library checks what the numbers mean; here they only have to fit its types. */
 static int check(struct train *o, const struct strs *pos, const char *command)
 {
@@ -150,10 +162,8 @@ static int check(struct train *o, const struct strs *pos, const char *command)
         return cli_usage(command, "--threads takes 0..256");
     if (o->steps == 0 && o->minutes == 0)
         o->steps = 2000;
-    if (!o->name) {
-        const char *slash = strrchr(o->out, '/');
-        o->name = slash ? slash + 1 : o->out;
-    }
+    if (!o->name)
+        o->name = name_of(o->out, o->file_name, sizeof o->file_name);
     o->opts = (struct lmw_train_opts){.shape = {(int)o->dim, (int)o->layers, (int)o->heads,
                                                 (int)o->kv_heads, (int)o->ffn, (int)o->vocab,
                                                 (int)o->ctx},
