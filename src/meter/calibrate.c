@@ -43,9 +43,6 @@ static const struct {
 struct pair {
     struct lmw_meter *real, *share; /* the meter, and /proc/stat as one */
 };
-struct window {
-    struct lmw_span real, share;
-};
 
 static int open_pair(struct pair *p, const struct lmw_meter_opts *o, struct lmw_err *err)
 {
@@ -72,17 +69,19 @@ static void close_pair(struct pair *p)
     lmw_meter_close(p->share);
 }
 
-/* One phase: a fifth of it, or what the meter needs to follow, for settling; the rest counts. */
-static void do_phase(struct pair *p, double seconds, struct window *w)
+/* One phase: a fifth of it, or what the meter needs to follow, for settling; the rest counts. The
+ * span lies between the marks of both: however late one of them came, they mean the same time. */
+static void do_phase(struct pair *p, double seconds, struct lmw_span *w)
 {
     int64_t length = (int64_t)(seconds * 1e9), slow = lmw_meter_settle_ns(p->real);
     int64_t settle = slow > length / 5 ? slow : length / 5;
     lmw_sleep_until_ns(lmw_now_ns() + settle);
-    *w = (struct window){{lmw_meter_mark(p->real), LMW_NULL, 0},
-                         {lmw_meter_mark(p->share), LMW_NULL, 0}};
-    lmw_sleep_until_ns(w->real.start_ns + length - length / 5);
-    w->real.end_ns = lmw_meter_mark(p->real);
-    w->share.end_ns = lmw_meter_mark(p->share);
+    lmw_meter_mark(p->real);
+    w->start_ns = lmw_meter_mark(p->share);
+    w->first_ns = LMW_NULL;
+    lmw_sleep_until_ns(w->start_ns + length - length / 5);
+    w->end_ns = lmw_meter_mark(p->real);
+    lmw_meter_mark(p->share);
 }
 
 /* ---- fitting ---- */
@@ -92,13 +91,13 @@ struct points {
     double asked[N_PHASE], share[N_PHASE], watts[N_PHASE];
 };
 
-static int collect(struct points *x, struct pair *p, const struct window *w, struct lmw_err *err)
+static int collect(struct points *x, struct pair *p, const struct lmw_span *w, struct lmw_err *err)
 {
     for (int i = 0; i < N_PHASE; i++) {
         struct lmw_energy real = {0}, share = {0};
-        int rc = lmw_meter_span(p->real, &w[i].real, &real, err);
+        int rc = lmw_meter_span(p->real, &w[i], &real, err);
         if (rc == LMW_OK)
-            rc = lmw_meter_span(p->share, &w[i].share, &share, err);
+            rc = lmw_meter_span(p->share, &w[i], &share, err);
         if (rc < 0)
             return rc;
         if (!real.valid || !share.valid)
@@ -184,7 +183,7 @@ int lmw_meter_calibrate(const struct lmw_meter_opts *meter, double seconds, lmw_
                         void *arg, struct lmw_calibration *out, struct lmw_err *err)
 {
     struct pair p = {0};
-    struct window w[N_PHASE];
+    struct lmw_span w[N_PHASE];
     struct points x = {0};
     struct load *own = NULL;
     *out = (struct lmw_calibration){0};

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,8 +25,8 @@ struct machine {
     double idle_w, full_w, noise[3]; /* of each kind of work, relative */
     _Atomic double share;            /* what is asked for */
     _Atomic double watts;
-    atomic_bool stop, deaf; /* deaf: the processors do not do what is asked */
-    double joules, ticks, t_s;
+    atomic_bool stop, deaf;            /* deaf: the processors do not do what is asked */
+    double joules, ticks, t_s, late_s; /* late_s: the longest its files stood still */
     pthread_t thread;
 };
 
@@ -69,6 +70,7 @@ static void go_on(struct machine *x)
 {
     double t_s = (double)lmw_now_ns() * 1e-9, dt = t_s - x->t_s;
     x->t_s = t_s;
+    x->late_s = fmax(x->late_s, dt);
     x->joules += x->watts * dt;
     x->ticks += (x->deaf ? 0.9 : x->share) * 2 * dt * 100;
     update(x, "proc/stat", "cpu %12.0f 0 0 9 0 0 0\ncpu0 %12.0f 0 0 9 0 0 0\ncpu1 0 0 0 9 0 0 0\n",
@@ -123,34 +125,43 @@ static int calibrate(struct machine *x, struct lmw_calibration *c, struct lmw_er
     return lmw_meter_calibrate(&o, 0.5, load, x, c, err);
 }
 
+/* The same of a machine that played its part: one whose files stood still for long, because others
+ * kept the real one busy, is no witness, and another is made. */
+static void calibrate_played(const double noise[3], struct lmw_calibration *c)
+{
+    for (int i = 0; i < 10; i++) {
+        struct lmw_err err = {0};
+        struct machine x;
+        begin(&x);
+        memcpy(x.noise, noise, sizeof x.noise);
+        int rc = calibrate(&x, c, &err);
+        end(&x);
+        if (x.late_s > 0.03)
+            continue;
+        if (rc < 0)
+            fail_msg("%s", err.msg);
+        return;
+    }
+    print_message("skipped: no 4 s of 10 without a stall of 30 ms on this machine\n");
+    skip();
+}
+
 static void finds_idle_and_full_watts(void **state)
 {
     struct lmw_calibration c;
-    struct lmw_err err = {0};
-    struct machine x;
-    begin(&x);
-    if (calibrate(&x, &c, &err) < 0)
-        fail_msg("%s", err.msg);
-    assert_true(fabs(c.idle_w - 10) < 10);
-    assert_true(fabs(c.full_w - 50) < 6);
+    calibrate_played((double[]){0, 0, 0}, &c);
+    assert_true(fabs(c.idle_w - 10) < 4);
+    assert_true(fabs(c.full_w - 50) < 4);
     assert_true(c.error >= 0.1 && c.busy_most > 0.8);
     assert_string_equal(c.basis, "rapl:package-0");
     assert_string_equal(c.boundary, "chip");
-    end(&x);
 }
 
 static void kinds_of_work_that_differ_widen_the_error(void **state)
 {
     struct lmw_calibration c;
-    struct lmw_err err = {0};
-    struct machine x;
-    begin(&x);
-    x.noise[LMW_WORK_FLOAT] = 0.4;
-    x.noise[LMW_WORK_MEMORY] = -0.3;
-    if (calibrate(&x, &c, &err) < 0)
-        fail_msg("%s", err.msg);
+    calibrate_played((double[]){[LMW_WORK_FLOAT] = 0.4, [LMW_WORK_MEMORY] = -0.3}, &c);
     assert_true(c.error > 0.25);
-    end(&x);
 }
 
 static void a_busy_machine_cannot_be_fitted(void **state)
