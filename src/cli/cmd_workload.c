@@ -13,7 +13,7 @@
 
 static const struct command_help help = {
     .usage =
-        "lmwatt workload list | check|convert|label [PRESET] FILE | label --fit FILE | shop-intents",
+        "lmwatt workload list | check|convert|label [PRESET] FILE... | label --fit FILE | shop-intents",
     .what =
         "Lists what can be generated and which data sets are read as published (PRESET), checks a\n"
         "workload file, writes one as JSON lines with its prompts, writes one with the domain of\n"
@@ -87,9 +87,9 @@ static int list(bool is_json)
     for (int i = 0; lmw_shop_intents[i]; i++)
         printf("%s%s", i == 0 ? " " : i % 5 == 0 ? "\n              " : " ", lmw_shop_intents[i]);
     printf("\n  make one:   %s\n\nData sets that are read as published:\n", make_one);
-    printf("  %-18s %-8s %s\n", "PRESET", "SCORER", "FILE");
+    printf("  %-18s %-10s %s\n", "PRESET", "SCORER", "FILE");
     for (const struct lmw_preset *p = lmw_presets; p->name; p++)
-        printf("  %-18s %-8s %s\n", p->name, p->scorer, p->help);
+        printf("  %-18s %-10s %s\n", p->name, p->scorer, p->help);
     return 0;
 }
 
@@ -193,19 +193,53 @@ int workload_write_to(workload_next_fn *next, void *arg, const char *path, struc
 
 /* ---- convert ---- */
 
+/* The files of a data set that is published as several (a task, a subject each), one by one. */
+struct files {
+    const struct workload_asked *a;
+    const char *const *path;
+    int n, i;                /* i: the next to open */
+    struct lmw_workload *w;  /* the open one; NULL */
+    int64_t n_read, n_taken; /* of those before it */
+};
+
+static int open_next(struct files *f, struct lmw_err *err)
+{
+    int rc = lmw_workload_open_as(&f->w, f->path[f->i++], &f->a->how, err);
+
+    if (rc == 0 && f->a->is_shuffled)
+        rc = lmw_workload_shuffle(f->w, (uint64_t)f->a->seed, err);
+    return rc;
+}
+
 static int next_query(void *arg, struct lmw_record *r, struct lmw_arena *arena,
                       struct lmw_err *err)
 {
-    return lmw_workload_next(arg, r, arena, err);
+    struct files *f = arg;
+    int rc = f->w ? lmw_workload_next(f->w, r, arena, err) : 0;
+
+    while (rc == 0 && f->i < f->n) {
+        struct lmw_workload_counts c = {0};
+        if (f->w)
+            lmw_workload_counts(f->w, &c);
+        f->n_read += c.rows;
+        f->n_taken += c.kept;
+        lmw_workload_close(f->w);
+        if ((rc = open_next(f, err)) == 0)
+            rc = lmw_workload_next(f->w, r, arena, err);
+    }
+    return rc;
 }
 
 /* The counts go where the rows do not. */
-static int print_converted(const struct lmw_workload *w, const struct workload_asked *a)
+static int print_converted(const struct files *f)
 {
+    const struct workload_asked *a = f->a;
     struct lmw_workload_counts c;
     bool to_stdout = !a->out || strcmp(a->out, "-") == 0;
 
-    lmw_workload_counts(w, &c);
+    lmw_workload_counts(f->w, &c);
+    c.rows += f->n_read;
+    c.kept += f->n_taken;
     if (a->is_json && !to_stdout)
         return cli_json_print(json_pack("{s:I, s:I, s:o}", "rows", (json_int_t)c.rows, "queries",
                                         (json_int_t)c.kept, "dropped", dropped_json(&c)));
@@ -213,19 +247,20 @@ static int print_converted(const struct lmw_workload *w, const struct workload_a
     return 0;
 }
 
-static int convert(const char *from, const struct workload_asked *a)
+static int convert(const char *const *path, int n, const struct workload_asked *a)
 {
-    struct lmw_workload *w;
+    struct files f = {.a = a, .path = path, .n = n};
     struct lmw_err err = {0};
     int rc;
 
-    if (lmw_workload_open_as(&w, from, &a->how, &err) < 0)
-        return cli_fail(&err);
-    rc = a->is_shuffled ? lmw_workload_shuffle(w, (uint64_t)a->seed, &err) : 0;
+    if (n > 1 && (a->how.sample || a->how.clean || a->how.english || a->is_shuffled))
+        return cli_usage("workload", "of several files rows are not chosen or shuffled: convert "
+                                     "them, then what was made of them");
+    rc = open_next(&f, &err); /* before what is to be written is */
     if (rc == 0)
-        rc = workload_write_to(next_query, w, a->out, &err);
-    rc = rc < 0 ? cli_fail(&err) : print_converted(w, a);
-    lmw_workload_close(w);
+        rc = workload_write_to(next_query, &f, a->out, &err);
+    rc = rc < 0 ? cli_fail(&err) : print_converted(&f);
+    lmw_workload_close(f.w);
     return rc;
 }
 
@@ -270,20 +305,21 @@ static int generate(struct lmw_shop_options *o, int64_t n, const char *path)
     return rc < 0 ? cli_fail(&err) : 0;
 }
 
-/* check and convert: [PRESET] FILE. */
+/* check and convert: [PRESET] FILE; convert: PRESET FILE... */
 static int read_file(const struct strs *pos, struct workload_asked *a)
 {
-    const char *file = pos->v[pos->n - 1];
     bool is_check = strcmp(pos->v[0], "check") == 0;
+    int first = pos->n > 2 ? 2 : 1;
 
-    if (pos->n != 2 && pos->n != 3)
+    if (pos->n < 2 || (is_check && pos->n > 3))
         return cli_usage("workload", "%s needs %s", pos->v[0],
                          is_check ? "the FILE to check" : "the FILE to convert");
-    a->how.preset = pos->n == 3 ? pos->v[1] : NULL;
+    a->how.preset = first == 2 ? pos->v[1] : NULL;
     if (!a->how.preset && (a->how.shots || a->how.cot))
         return cli_usage("workload",
                          "--shots and --cot go with a PRESET, whose wording they are of");
-    return is_check ? check(file, &a->how, a->is_json) : convert(file, a);
+    return is_check ? check(pos->v[first], &a->how, a->is_json)
+                    : convert(&pos->v[first], pos->n - first, a);
 }
 
 static int run(const struct strs *pos, struct workload_asked *a)

@@ -77,6 +77,20 @@ json_t *lmw_field_at(const json_t *row, const char *path)
     return v;
 }
 
+const char *lmw_field_names(const json_t *row, char out[256])
+{
+    const char *key;
+    json_t *v;
+
+    out[0] = 0;
+    json_object_foreach((json_t *)row, key, v)
+    {
+        size_t n = strlen(out);
+        snprintf(out + n, 256 - n, "%s%.40s", n ? ", " : "", key);
+    }
+    return out;
+}
+
 /* A value as the column wants it (a new reference): text that stands for a number or JSON is
  * read, a number where text belongs is written. What does not fit stays, and is refused later. */
 static json_t *fit(json_t *v, const struct lmw_column *c, bool is_text)
@@ -127,20 +141,13 @@ static void move(const struct lmw_fields *f, const json_t *row, bool is_text, co
 
 static int no_such(const struct lmw_fields *f, const json_t *row, struct lmw_err *err)
 {
-    char have[256] = "";
-    const char *key;
-    json_t *v;
+    char have[256];
 
     for (int i = 0; i < f->n; i++) {
         if (strcmp(f->at[i].from, "#") == 0 || lmw_field_at(row, f->at[i].from))
             continue;
-        json_object_foreach((json_t *)row, key, v)
-        {
-            size_t n = strlen(have);
-            snprintf(have + n, sizeof have - n, "%s%.40s", n ? ", " : "", key);
-        }
         return lmw_fail(err, LMW_EFORMAT, "no field '%s' to make %s of; there are: %s",
-                        f->at[i].from, f->at[i].to->name, have);
+                        f->at[i].from, f->at[i].to->name, lmw_field_names(row, have));
     }
     return lmw_fail(err, LMW_EFORMAT,
                     "neither 'query_id' nor 'prompt'; is this a workload? Name "

@@ -30,6 +30,8 @@ int lmw_fields_parse(struct lmw_fields *f, const char *map, struct lmw_err *err)
 
 /* A field by name or path; NULL where there is none. Borrowed. */
 json_t *lmw_field_at(const json_t *row, const char *path);
+/* The names of a row's fields, for messages: "a, b, c". */
+const char *lmw_field_names(const json_t *row, char out[256]);
 
 /* The record a row is. is_text: the row's values are strings whatever they mean (CSV), and an
  * empty one is absent. `id` is what `#` stands for. */

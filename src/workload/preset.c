@@ -1,6 +1,7 @@
 /* An opened data set: what is read before its first row, and a row made a record. See preset.h.
  *
- * Worked examples are the first rows of another file of the same data set. Refused: more examples
+ * Worked examples are the first rows of another file of the same data set; where the answer is one
+ * of its labels, the first of each label, since such files are sorted by them. Refused: more examples
  * than that file has (of a domain, where they are taken by domain), reasoning in examples whose
  * rows have none, labels of which there are over a thousand. */
 #include "workload/preset.h"
@@ -110,11 +111,26 @@ static int add_shot(struct lmw_source *s, const struct lmw_item *it, struct lmw_
     lmw_prompt_example(s, it, &text);
     shot->domain = lmw_arena_str(&s->arena, lmw_str_from(it->domain ? it->domain : ""));
     shot->question = lmw_arena_str(&s->arena, lmw_str_from(it->question));
+    shot->reference = lmw_arena_str(&s->arena, lmw_str_from(it->reference));
     shot->text = lmw_arena_str(&s->arena, (lmw_str){text.ptr, text.len});
-    bool failed = text.failed || !shot->domain || !shot->question || !shot->text;
+    bool failed =
+        text.failed || !shot->domain || !shot->question || !shot->reference || !shot->text;
     lmw_buf_free(&text);
     s->n_shot++;
     return failed ? no_memory(err) : 0;
+}
+
+/* May this row be one more example? */
+static bool is_wanted(const struct lmw_source *s, const struct lmw_item *it, const char *section)
+{
+    const struct lmw_preset_rules *p = s->preset->rules;
+
+    if (p->shots_split && section[0] && strcmp(section, p->shots_split) != 0)
+        return false;
+    for (int i = 0; p->task == LMW_TASK_LABEL && it->reference && i < s->n_shot; i++)
+        if (strcmp(s->shot[i].reference, it->reference) == 0)
+            return false;
+    return count_shots(s, it->domain ? it->domain : "") <= s->n_shots;
 }
 
 /* One more than asked for: the question itself may be among them. */
@@ -130,7 +146,7 @@ static int take_shots(struct lmw_source *s, struct lmw_rows *rows, struct lmw_er
     while (s->n_shot < max && (rc = lmw_rows_next(rows, &row, err)) > 0) {
         struct lmw_arena *arena = &s->arena;
         if ((rc = lmw_item_read(s, row, &it, arena, err)) == 0 &&
-            count_shots(s, it.domain ? it.domain : "") <= s->n_shots)
+            is_wanted(s, &it, lmw_rows_section(rows)))
             rc = add_shot(s, &it, err);
         json_decref(row);
         if (rc < 0)
@@ -144,8 +160,11 @@ static int take_shots(struct lmw_source *s, struct lmw_rows *rows, struct lmw_er
 
 static int read_shots(struct lmw_source *s, const struct lmw_workload_opts *o, struct lmw_err *err)
 {
+    const struct lmw_preset_rules *p = s->preset->rules;
+    const char *stem = s->stem;
     struct lmw_stream stream;
     struct lmw_rows rows = {0};
+    char own[64];
     int rc;
 
     if (!o->shots_from)
@@ -154,11 +173,14 @@ static int read_shots(struct lmw_source *s, const struct lmw_workload_opts *o, s
                         "(--shots-from)",
                         o->shots);
     if ((rc = lmw_stream_open(&stream, o->shots_from, err)) == 0)
-        rc = lmw_rows_open(&rows, &stream, o->shots_from, NULL, s->preset->rules->columns, err);
+        rc = lmw_rows_open(&rows, &stream, o->shots_from, NULL, p->columns, p->question, err);
     if (rc < 0)
         return lmw_wrap(err, "worked examples");
+    lmw_rows_stem(o->shots_from, own);
+    s->stem = own; /* some data sets say the domain there */
     if ((rc = take_shots(s, &rows, err)) < 0)
         lmw_wrap(err, "worked examples: %.128s:%lld", o->shots_from, (long long)rows.row_line);
+    s->stem = stem;
     lmw_rows_close(&rows);
     return rc;
 }
@@ -279,7 +301,7 @@ static int check_shots(const struct lmw_source *s, const struct lmw_item *it, st
                     s->n_shots, it->domain ? it->domain : s->preset->name, n);
 }
 
-int lmw_source_record(const struct lmw_source *s, const struct lmw_rows *rows, const json_t *row,
+int lmw_source_record(const struct lmw_source *s, const struct lmw_rows *rows, json_t *row,
                       const char *number, struct lmw_arena *arena, json_t **out,
                       const char **question, struct lmw_err *err)
 {

@@ -47,15 +47,19 @@ typedef int lmw_item_fn(const struct lmw_source *s, const json_t *row, struct lm
 struct lmw_preset_rules {
     enum lmw_task task;
     const char *id, *question, *choices, *reference, *worked, *domain, *language;
-    const char *keep; /* fields to keep beside the record's, with commas */
+    bool may_lack_reference; /* some of its rows have none: for the cleaning to count */
+    const char *keep;        /* fields to keep beside the record's, with commas */
+    const char *nested; /* fields that a CSV holds as text: lists and dictionaries (literal.h) */
     lmw_item_fn *finish;
-    bool shots_by_domain; /* examples are of the question's own domain */
-    const char *columns;  /* of a CSV that is published without a header */
-    const char *beside;   /* a file beside the data: {"domain": ["label", ...]} */
+    bool shots_by_domain;    /* examples are of the question's own domain */
+    const char *shots_split; /* where the file has arrays, which one examples are from */
+    const char *columns;     /* of a CSV that is published without a header */
+    const char *beside;      /* a file beside the data: {"domain": ["label", ...]} */
 };
 
 struct lmw_shot {
-    const char *domain, *question, *text; /* its block of a prompt */
+    const char *domain, *question, *reference;
+    const char *text; /* its block of a prompt */
 };
 struct lmw_source {
     const struct lmw_preset *preset;
@@ -76,12 +80,12 @@ int lmw_source_open(struct lmw_source *s, const struct lmw_workload_opts *o, con
 void lmw_source_close(struct lmw_source *s); /* zeroed is fine */
 /* The record of a row as a JSON object (a new reference), and the question without its wording (in
  * the arena). */
-int lmw_source_record(const struct lmw_source *s, const struct lmw_rows *rows, const json_t *row,
+int lmw_source_record(const struct lmw_source *s, const struct lmw_rows *rows, json_t *row,
                       const char *number, struct lmw_arena *arena, json_t **out,
                       const char **question, struct lmw_err *err);
 
-/* presets.c: a row as an item. */
-int lmw_item_read(const struct lmw_source *s, const json_t *row, struct lmw_item *it,
+/* presets.c: a row as an item. Texts that hold lists become those, in the row. */
+int lmw_item_read(const struct lmw_source *s, json_t *row, struct lmw_item *it,
                   struct lmw_arena *arena, struct lmw_err *err);
 /* A text by path, alternatives with '|'; numbers are written out. NULL where there is none. */
 const char *lmw_text_at(const json_t *row, const char *paths, struct lmw_arena *arena);

@@ -118,6 +118,13 @@ static bool ends_with(lmw_str s, const char *ending)
     return s.len >= n && strncasecmp(s.ptr + s.len - n, ending, n) == 0;
 }
 
+/* No line of JSON lines that is a row begins with a bracket: it is one array, called .jsonl. */
+static bool is_array(const struct lmw_rows *r)
+{
+    lmw_str all = lmw_str_trim((lmw_str){r->block + r->at, r->len - r->at});
+    return all.len > 0 && *all.ptr == '[';
+}
+
 /* JSON lines are often called .json: then a whole object stands on the first line, and something
  * behind it. */
 static bool is_lines(const struct lmw_rows *r)
@@ -145,13 +152,29 @@ static int choose(struct lmw_rows *r, const char *name, const char *format, stru
         r->separator = '\t', r->ops = &lmw_rows_csv;
     else if (format ? strcmp(format, "csv") == 0 : ends_with(path, ".csv"))
         r->ops = &lmw_rows_csv;
-    else if (format ? strcmp(format, "json") == 0 : ends_with(path, ".json") && !is_lines(r))
+    else if (format ? strcmp(format, "json") == 0
+                    : is_array(r) || (ends_with(path, ".json") && !is_lines(r)))
         r->ops = &lmw_rows_json;
     else if (!format || strcmp(format, "jsonl") == 0)
         r->ops = &rows_jsonl;
     else
         return lmw_fail(err, LMW_EARG, "no format '%s'; there are jsonl, json, csv, tsv", format);
     return 0;
+}
+
+void lmw_rows_stem(const char *path, char out[64])
+{
+    const char *slash = strrchr(path, '/');
+    char *dot;
+
+    snprintf(out, 64, "%s", slash ? slash + 1 : path);
+    dot = strrchr(out, '.');
+    if (dot && (strcasecmp(dot, ".gz") == 0 || strcasecmp(dot, ".zst") == 0)) {
+        *dot = 0;
+        dot = strrchr(out, '.');
+    }
+    if (dot && dot != out)
+        *dot = 0;
 }
 
 static int start(struct lmw_rows *r, struct lmw_err *err)
@@ -163,12 +186,15 @@ static int start(struct lmw_rows *r, struct lmw_err *err)
 }
 
 int lmw_rows_open(struct lmw_rows *r, struct lmw_stream *stream, const char *name,
-                  const char *format, const char *columns, struct lmw_err *err)
+                  const char *format, const char *columns, const char *header, struct lmw_err *err)
 {
     int rc;
 
-    *r = (struct lmw_rows){
-        .stream = *stream, .columns = columns, .ask = BLOCK, .block = malloc(BLOCK)};
+    *r = (struct lmw_rows){.stream = *stream,
+                           .columns = columns,
+                           .header = header,
+                           .ask = BLOCK,
+                           .block = malloc(BLOCK)};
     if (!r->block)
         rc = lmw_fail(err, LMW_ENOMEM, "out of memory");
     else if ((rc = lmw_rows_more(r, err)) >= 0 && (rc = start(r, err)) == 0 &&
@@ -185,8 +211,9 @@ void lmw_rows_close(struct lmw_rows *r)
     lmw_buf_free(&r->text);
     json_decref(r->names);
     json_decref(r->sections);
+    json_decref(r->classes);
     free(r->block);
-    r->names = r->sections = NULL;
+    r->names = r->sections = r->classes = NULL;
     r->block = NULL;
 }
 
@@ -211,7 +238,7 @@ int lmw_rows_next(struct lmw_rows *r, json_t **value, struct lmw_err *err)
 const char *lmw_rows_section(const struct lmw_rows *r)
 {
     const char *name = json_string_value(json_array_get(r->sections, r->section));
-    return name ? name : "";
+    return name && !r->is_page ? name : "";
 }
 
 struct lmw_place lmw_rows_place(const struct lmw_rows *r)

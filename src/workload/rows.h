@@ -3,7 +3,9 @@
  *     jsonl   one JSON object a line
  *     csv     RFC 4180; a row is an object of strings, keyed by the header   (tsv: tabs for commas)
  *     json    one document: an array of rows, or an object with arrays of rows in it, each a
- *             section under its key (how CLINC150, BBH and TriviaQA are published)
+ *             section under its key (how CLINC150, BBH and TriviaQA are published). A page of the
+ *             Hugging Face Hub's rows API, {"features": [...], "rows": [{"row_idx", "row"}]}, is
+ *             the rows in it; a number that stands for a class there becomes the class's name
  *
  * A row is at most LMW_WORKLOAD_LINE_MAX bytes; nothing but that row is in memory. */
 #ifndef LMW_WORKLOAD_ROWS_H
@@ -37,6 +39,8 @@ struct lmw_rows {
     struct lmw_stream stream;
     const struct lmw_rows_ops *ops;
     const char *columns; /* asked for: names for a CSV without a header; NULL */
+    const char *header;  /* csv: one of these names (with '|') in the first row makes it a header,
+                          * whatever `columns` says; NULL */
     char *block;         /* read and not used: at..len */
     size_t at, len;
     size_t ask;          /* bytes to read at a time */
@@ -47,20 +51,26 @@ struct lmw_rows {
     int64_t n;           /* rows so far: the number of the row, from 1 */
     char separator;      /* csv */
     json_t *names;       /* csv: an array of strings */
+    bool has_header;     /* csv: they stood in the file */
     bool in_object;      /* json: the document is an object */
     bool in_array;       /* json: inside an array of rows */
     json_t *sections;    /* json: the keys so far, an array */
     size_t section;      /* which of them this is in */
+    bool is_page;        /* json: of the rows API: sections mean nothing */
+    json_t *classes;     /* of such a page: {"column": ["name of 0", ...]} */
 };
 
+/* "test" of "data/test.jsonl.gz". */
+void lmw_rows_stem(const char *path, char out[64]);
 /* The stream is open and becomes the rows'. `format` may be NULL: by the name, where .gz and .zst
- * do not count. */
+ * do not count. `columns` and `header` may be NULL; the strings stay the caller's. */
 int lmw_rows_open(struct lmw_rows *r, struct lmw_stream *stream, const char *name,
-                  const char *format, const char *columns, struct lmw_err *err);
+                  const char *format, const char *columns, const char *header,
+                  struct lmw_err *err);
 void lmw_rows_close(struct lmw_rows *r);
 int lmw_rows_rewind(struct lmw_rows *r, struct lmw_err *err);
 int lmw_rows_next(struct lmw_rows *r, json_t **value, struct lmw_err *err);
-/* The key of the array the row was in; "" where there are none. */
+/* The key of the array the row was in; "" where there are none, or they mean nothing. */
 const char *lmw_rows_section(const struct lmw_rows *r);
 /* The row read last, and to one that was read before: it is the next. A packed file is inflated
  * into a temporary file for the first jump. Behind a jump no row follows another. */

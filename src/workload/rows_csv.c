@@ -137,6 +137,7 @@ static int csv_start(struct lmw_rows *r, struct lmw_err *err)
 
     json_decref(r->names);
     r->names = NULL;
+    r->has_header = !r->columns;
     if (r->columns)
         r->names = split_names(r->columns);
     else if ((rc = read_row(r, &r->names, err)) == 0)
@@ -144,23 +145,55 @@ static int csv_start(struct lmw_rows *r, struct lmw_err *err)
     return rc < 0 ? rc : check_names(r->names, err);
 }
 
+static bool is_among(const char *name, const char *alternatives)
+{
+    size_t n = strlen(name);
+
+    for (const char *at = alternatives; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (n > 0 && strncmp(at, name, n) == 0 && (at[n] == '|' || !at[n]))
+            return true;
+    return false;
+}
+
+/* The first row, where names were given: is it a header after all? */
+static bool is_header(const struct lmw_rows *r, const json_t *fields)
+{
+    const json_t *name;
+    size_t i;
+
+    if (json_equal(fields, r->names))
+        return true;
+    json_array_foreach(fields, i,
+                       name) if (is_among(json_string_value(name), r->header)) return true;
+    return false;
+}
+
+/* The row behind what turned out to be the header, which becomes the names. */
+static int skip_header(struct lmw_rows *r, json_t **fields, struct lmw_err *err)
+{
+    json_decref(r->names);
+    r->names = *fields;
+    r->has_header = true;
+    int rc = check_names(r->names, err);
+    return rc < 0 ? rc : read_row(r, fields, err);
+}
+
 static int csv_next(struct lmw_rows *r, json_t **value, struct lmw_err *err)
 {
     json_t *fields;
     int rc = read_row(r, &fields, err);
-    size_t n = json_array_size(r->names);
 
-    if (rc > 0 && r->columns && r->n == 0 && json_equal(fields, r->names)) {
-        json_decref(fields); /* a header after all */
-        rc = read_row(r, &fields, err);
-    }
+    if (rc > 0 && r->columns && r->n == 0 && is_header(r, fields))
+        rc = skip_header(r, &fields, err);
     if (rc <= 0)
         return rc;
+    size_t n = json_array_size(r->names);
     if (json_array_size(fields) != n) {
         rc = lmw_fail(err, LMW_EFORMAT,
                       "%zu fields where the %s %zu; is a field that holds a "
                       "separator or a line end not quoted?",
-                      json_array_size(fields), r->columns ? "columns named are" : "header has", n);
+                      json_array_size(fields), r->has_header ? "header has" : "columns named are",
+                      n);
     } else if (!(*value = json_object())) {
         rc = lmw_fail(err, LMW_ENOMEM, "out of memory");
     } else {

@@ -115,7 +115,66 @@ static int next_row(struct lmw_rows *r, struct lmw_err *err)
     return LMW_ROWS_FAILED;
 }
 
-static int json_next(struct lmw_rows *r, json_t **value, struct lmw_err *err)
+/* ---- pages of the rows API ---- */
+
+/* A class is a number there, and its name stands in the page's features. */
+static int note_feature(struct lmw_rows *r, const json_t *feature, struct lmw_err *err)
+{
+    const char *column = json_string_value(json_object_get(feature, "name"));
+    json_t *names = json_object_get(json_object_get(feature, "type"), "names");
+
+    r->is_page = true;
+    if (!r->classes)
+        r->classes = json_object();
+    if (column && json_is_array(names) && json_object_set(r->classes, column, names) != 0)
+        return lmw_fail(err, LMW_ENOMEM, "out of memory");
+    return 0;
+}
+
+static void name_classes(const struct lmw_rows *r, json_t *row)
+{
+    const char *column;
+    json_t *names;
+
+    json_object_foreach(r->classes, column, names)
+    {
+        const json_t *v = json_object_get(row, column);
+        json_int_t i = json_is_integer(v) ? json_integer_value(v) : -1;
+        json_t *name = i < 0 ? NULL : json_array_get(names, (size_t)i);
+        if (name)
+            json_object_set(row, column, name);
+    }
+}
+
+/* Takes what the array held: 1 and the row in it, 0 when it is none, or negative. */
+static int unwrap(struct lmw_rows *r, json_t **value, struct lmw_err *err)
+{
+    json_t *row = json_object_get(*value, "row");
+    const json_t *cut = json_array_get(json_object_get(*value, "truncated_cells"), 0);
+    int rc = 1;
+
+    if (json_object_get(*value, "feature_idx")) {
+        rc = note_feature(r, *value, err);
+    } else if (json_is_object(row) && json_object_get(*value, "row_idx")) {
+        r->is_page = true;
+        name_classes(r, row);
+        if (cut)
+            rc = lmw_fail(err, LMW_EFORMAT,
+                          "the rows API has cut '%.64s' short in this row; take the data set's "
+                          "own file",
+                          json_is_string(cut) ? json_string_value(cut) : "a cell");
+        json_t *page = *value;
+        *value = json_incref(row);
+        json_decref(page);
+    }
+    if (rc <= 0)
+        json_decref(*value);
+    return rc;
+}
+
+/* ---- rows ---- */
+
+static int next_element(struct lmw_rows *r, json_t **value, struct lmw_err *err)
 {
     int after, rc, c = r->in_array ? next_row(r, err) : 0;
 
@@ -132,6 +191,16 @@ static int json_next(struct lmw_rows *r, json_t **value, struct lmw_err *err)
     else if (after != ',')
         return broken(r, after, "',' or ']' behind a row", err);
     return lmw_rows_parse(r, (lmw_str){r->text.ptr, r->text.len}, value, err);
+}
+
+static int json_next(struct lmw_rows *r, json_t **value, struct lmw_err *err)
+{
+    int rc;
+
+    while ((rc = next_element(r, value, err)) > 0)
+        if ((rc = unwrap(r, value, err)) != 0)
+            break;
+    return rc;
 }
 
 static int json_start(struct lmw_rows *r, struct lmw_err *err)

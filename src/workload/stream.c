@@ -77,6 +77,8 @@ int lmw_stream_open(struct lmw_stream *s, const char *path, struct lmw_err *err)
         return lmw_fail_errno(err, "cannot open %s", path);
     if (fstat(s->fd, &st) != 0)
         rc = lmw_fail_errno(err, "cannot stat %s", path);
+    else if (S_ISDIR(st.st_mode))
+        rc = lmw_fail(err, LMW_EARG, "%s is a folder; name a file in it", path);
     else if (!S_ISREG(st.st_mode)) /* a pipe has no beginning to go back to */
         rc = lmw_fail(err, LMW_EIO, "%s is not a regular file; save it as one first", path);
     else if ((rc = begin(s, err)) < 0)

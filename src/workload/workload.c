@@ -8,7 +8,6 @@
 #include "workload/workload.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/rng.h"
 #include "workload/fields.h"
@@ -38,22 +37,6 @@ struct lmw_workload {
 
 /* ---- opening ---- */
 
-/* "test" of "data/test.jsonl.gz". */
-static void stem_of(const char *path, char out[64])
-{
-    const char *slash = strrchr(path, '/');
-    char *dot;
-
-    snprintf(out, 64, "%s", slash ? slash + 1 : path);
-    dot = strrchr(out, '.');
-    if (dot && (strcasecmp(dot, ".gz") == 0 || strcasecmp(dot, ".zst") == 0)) {
-        *dot = 0;
-        dot = strrchr(out, '.');
-    }
-    if (dot && dot != out)
-        *dot = 0;
-}
-
 static bool keep(struct lmw_workload *w, const char **s)
 {
     if (*s)
@@ -78,13 +61,16 @@ static int keep_opts(struct lmw_workload *w, const struct lmw_workload_opts *o,
     return rc;
 }
 
-/* A CSV that its publishers gave no header has none in any copy, unless its first row says so. */
-static const char *columns_of(const struct lmw_workload *w)
+/* A CSV that its publishers gave no header has none, unless its first row names the question's
+ * column. */
+static int open_format(struct lmw_workload *w, struct lmw_stream *stream, struct lmw_err *err)
 {
     const struct lmw_preset *p =
         w->opts.columns || !w->opts.preset ? NULL : lmw_preset_find(w->opts.preset, NULL);
 
-    return p ? p->rules->columns : w->opts.columns;
+    return lmw_rows_open(&w->rows, stream, w->name, w->opts.format,
+                         p ? p->rules->columns : w->opts.columns, p ? p->rules->question : NULL,
+                         err);
 }
 
 static int open_rows(struct lmw_workload *w, struct lmw_err *err)
@@ -98,8 +84,7 @@ static int open_rows(struct lmw_workload *w, struct lmw_err *err)
         lmw_wrap(err, "%.128s", w->name);
     if (rc < 0)
         return lmw_wrap(err, "opening workload");
-    rc = lmw_rows_open(&w->rows, &stream, w->name, w->opts.format, columns_of(w), err);
-    if (rc < 0)
+    if ((rc = open_format(w, &stream, err)) < 0)
         return lmw_wrap(err, "%.128s", w->name);
     if (w->opts.columns && !w->rows.ops->is_text)
         return lmw_fail(err, LMW_EARG, "%.128s: only CSV and TSV take names for their columns",
@@ -151,7 +136,7 @@ static int open_it(struct lmw_workload **out, lmw_str bytes, const char *name,
     }
     w->bytes = bytes;
     w->rows.stream.fd = -1;
-    stem_of(name, w->stem);
+    lmw_rows_stem(name, w->stem);
     if ((rc = keep_opts(w, o, err)) == 0 && (rc = open_rows(w, err)) == 0 && w->opts.preset)
         rc = lmw_source_open(&w->source, &w->opts, name, w->stem, &w->rows, err);
     w->select.o = &w->opts;
@@ -284,8 +269,10 @@ static int check_id(struct lmw_workload *w, const struct lmw_record *r, struct l
     if (line)
         return lmw_fail(err, LMW_EFORMAT,
                         "query_id '%.64s' was used on line %lld; query_ids must be unique within "
-                        "a file (the map query_id=# numbers the rows)",
-                        r->query_id, (long long)line);
+                        "a file (%s)",
+                        r->query_id, (long long)line,
+                        w->source.preset ? "where a question is repeated, --clean drops it"
+                                         : "the map query_id=# numbers the rows");
     return rc < 0 ? lmw_fail(err, rc, "out of memory") : 1;
 }
 
@@ -313,7 +300,7 @@ static bool is_wanted(const struct lmw_workload *w)
     return !w->opts.split;
 }
 
-static int make_record(struct lmw_workload *w, const json_t *row, struct lmw_record *r,
+static int make_record(struct lmw_workload *w, json_t *row, struct lmw_record *r,
                        struct lmw_arena *arena, struct lmw_err *err)
 {
     char number[96];

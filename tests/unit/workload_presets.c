@@ -121,6 +121,52 @@ static const struct {
      "{\"query_id\":\"s-1\",\"domain\":\"refund\",\"prompt\":\"money back\",\"reference\":\"{}\","
      "\"language\":\"en\"}",
      "s-1|refund|{}|-|\"json\"", "money back"},
+    /* the same data sets as their copies have them: the Hub's exports as CSV, its rows API, ... */
+    {"gsm8k", "train.jsonl",
+     "[\n {\"question\": \"Q\",\n  \"answer\": \"It is so.\\n#### 7\"}\n]\n",
+     "train-1|-|7|-|\"numeric\"", "Problem: Q\nAnswer:"},
+    {"math-500", "math_500_test.csv",
+     ",Question,Answer\n0,\"What is $x$,\nthen?\",$\\frac{1}{2}$\n",
+     "math_500_test-1|-|$\\frac{1}{2}$|-|\"math\"", "Problem: What is $x$,\nthen?\nAnswer:"},
+    {"mmlu", "hf.csv",
+     "question,subject,choices,answer\n\"Q, then?\",law,\"['a' \"\"two's\"\" 'c\\\\d'\n 'e, f']\",2\n",
+     "hf-1|law|C|[\"a\",\"two's\",\"c\\\\d\",\"e, f\"]|\"choice\"",
+     "B. two's\nC. c\\d\nD. e, f\nAnswer:"},
+    {"mmlu", "hf.csv", "question,subject,choices,answer\nQ,law,\"['a', 'b']\",1\n",
+     "hf-1|law|B|[\"a\",\"b\"]|\"choice\"", "B. b\nAnswer:"},
+    {"mmlu", "mmlu.csv", ",Question,A,B,C,D,Answer,Subject\n0,Q,a,b,c,d,B,law\n",
+     "mmlu-1|law|B|[\"a\",\"b\",\"c\",\"d\"]|\"choice\"", "D. d\nAnswer:"},
+    {"mmlu", "law.jsonl",
+     "{\"input\":\"Q\",\"A\":\"a\",\"B\":\"b\",\"C\":\"c\",\"D\":\"d\",\"target\":\"D\"}",
+     "law-1|law|D|[\"a\",\"b\",\"c\",\"d\"]|\"choice\"", "D. d\nAnswer:"},
+    {"mmlu-pro", "pro.csv",
+     "question_id,question,options,answer,answer_index,cot_content,category,src\n70,Q,\"[\"\"a\"\",\"\"b\"\"]\",B,1,,law,s\n",
+     "70|law|B|[\"a\",\"b\"]|\"choice\"", "B. b\nAnswer:"},
+    {"arc", "arc.csv",
+     "id,question,choices,answerKey\nM3,Q,\"{'text': array(['a', 'b'], dtype=object), 'label': array(['1', '2'],\n      dtype=object)}\",2\n",
+     "M3|-|B|[\"a\",\"b\"]|\"choice\"", "Question: Q\nA. a\nB. b\nAnswer:"},
+    {"arc", "ARC-Challenge-Test.csv",
+     "questionID,originalQuestionID,AnswerKey,question,category\nM4,4,B,\"Which one? (A) one, or so (B) two (say)\",Test\n",
+     "M4|-|B|[\"one, or so\",\"two (say)\"]|\"choice\"",
+     "Question: Which one?\nA. one, or so\nB. two (say)\nAnswer:"},
+    {"arc", "rows.json",
+     "{\"features\":[{\"feature_idx\":0,\"name\":\"answerKey\",\"type\":{\"dtype\":\"string\",\"_type\":\"Value\"}}],\"rows\":[{\"row_idx\":5,\"row\":{\"id\":\"M5\",\"question\":\"Q\",\"choices\":{\"text\":[\"a\",\"b\"],\"label\":[\"A\",\"B\"]},\"answerKey\":\"B\"},\"truncated_cells\":[]}],\"num_rows_total\":1,\"partial\":false}",
+     "M5|-|B|[\"a\",\"b\"]|\"choice\"", "B. b\nAnswer:"},
+    {"bbh", "snarks.jsonl", "{\"input\":\"Q\\nOptions:\\n(A) 1\",\"target\":\"(A)\"}",
+     "snarks-1|snarks|A|-|\"choice\"", "Task: Q\nOptions:\n(A) 1\nAnswer:"},
+    {"wildchat", "old.csv",
+     "conversation_id,model,conversation,turn,language\nh,m,\"[{'content': 'Say \\'é\\x21\\'', 'role': 'user', 'toxic': False, 'timestamp': datetime.datetime(2023, 4, 9, tzinfo=<UTC>)}\n {'content': 'Hi', 'role': 'assistant', 'timestamp': None}]\",1,English\n",
+     "old-1|-|Hi|-|\"judge\"", "Say 'é!'"},
+    {"triviaqa", "t.csv",
+     "question,question_id,answer\nWhere?,tc_3,\"{'aliases': array(['Oslo town', \"\"Oslo's\"\"], dtype=object), 'value': 'Oslo'}\"\n",
+     "tc_3|-|[\"Oslo\",\"Oslo town\",\"Oslo's\"]|-|\"f1\"", "Question: Where?\nAnswer:"},
+    {"simpleqa", "verified.csv", "original_index,problem,answer,topic\n5,Who?,Her,Art\n",
+     "verified-1|Art|Her|-|\"judge\"", "Question: Who?\nAnswer:"},
+    {"clinc150", "rows.json",
+     "{\"features\":[{\"feature_idx\":1,\"name\":\"intent\",\"type\":{\"names\":[\"greeting\",\"pay_bill\"],\"_type\":\"ClassLabel\"}}],\"rows\":[{\"row_idx\":0,\"row\":{\"text\":\"hi\",\"intent\":0},\"truncated_cells\":[]},{\"row_idx\":1,\"row\":{\"text\":\"pay\",\"intent\":1},\"truncated_cells\":[]}]}",
+     "rows-1|-|greeting|-|\"normalized\"", "Intents: greeting, pay_bill\n\nMessage: hi\nAnswer:"},
+    {"banking77", "m.jsonl", "{\"text\":\"hm\",\"label\":11,\"label_text\":\"card_arrival\"}",
+     "m-1|-|card_arrival|-|\"normalized\"", "Message: hm\nAnswer:"},
     {"shop-intents", "s.jsonl", "{\"query_id\":1,\"prompt\":\"money back\",\"completion\":\"{}\"}",
      "1|-|{}|-|\"json\"", "money back"},
 };
@@ -269,6 +315,73 @@ static void examples_go_by_subject(void **state)
     unlink(o.shots_from);
 }
 
+/* CLINC150's examples are of its training part, and each of another intent. */
+static void examples_of_labels_differ(void **state)
+{
+    const char *all =
+        "{\"val\":[[\"v\",\"a\"]],\"train\":[[\"t1\",\"b\"],[\"t2\",\"b\"],[\"t3\",\"a\"]],"
+        "\"test\":[[\"q\",\"b\"]]}";
+    struct lmw_workload_opts o = {.preset = "clinc150", .shots = 2, .split = "test"};
+    struct lmw_arena a = arena;
+    struct lmw_record r;
+    struct lmw_err err = {0};
+    const char *plain = save(all);
+    char path[64];
+
+    snprintf(path, sizeof path, "%s.json", plain);
+    assert_int_equal(rename(plain, path), 0);
+    o.shots_from = path;
+    if (first("d.json", all, &o, &r, &a, &err) != 1)
+        fail_msg("%s", err.msg);
+    unlink(path);
+    assert_string_equal(strstr(r.prompt, "\n\n"),
+                        "\n\nMessage: t1\nAnswer: b\n\nMessage: t3\nAnswer: a\n\n"
+                        "Message: q\nAnswer:");
+}
+
+/* A subject that stands in the name alone is that of the file it names. */
+static void examples_of_another_subject(void **state)
+{
+    struct lmw_workload_opts o = {.preset = "mmlu", .shots = 1};
+    struct lmw_arena a = arena;
+    struct lmw_record r;
+    struct lmw_err err = {0};
+    char dir[] = "/tmp/lmwatt-shots-XXXXXX", path[64];
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/law_dev.csv", dir);
+    FILE *f = fopen(path, "w");
+    fputs("L,a,b,c,d,A\n", f);
+    fclose(f);
+    o.shots_from = path;
+    assert_int_equal(first("law_test.csv", "Q,a,b,c,d,B\n", &o, &r, &a, &err), 1);
+    assert_int_equal(first("art_test.csv", "Q,a,b,c,d,B\n", &o, &r, &a, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "'art'"));
+    unlink(path);
+    rmdir(dir);
+}
+
+/* What is asked twice stops the reading, and the advice helps. */
+static void repeated_questions_are_dropped(void **state)
+{
+    const char *text = "{\"question_id\":\"1\",\"question\":\"Q\",\"answer\":{\"value\":\"v\"}}\n"
+                       "{\"question_id\":\"1\",\"question\":\"Q\",\"answer\":{\"value\":\"v\"}}\n";
+    struct lmw_workload_opts o = {.preset = "triviaqa"};
+    struct lmw_workload *w;
+    struct lmw_record r;
+
+    for (int clean = 0; clean < 2; clean++) {
+        struct lmw_arena a = arena;
+        struct lmw_err err = {0};
+        o.clean = clean;
+        assert_int_equal(lmw_workload_open_bytes_as(&w, lmw_str_from(text), "t", &o, NULL), 0);
+        assert_int_equal(lmw_workload_next(w, &r, &a, &err), 1);
+        assert_int_equal(lmw_workload_next(w, &r, &a, &err), clean ? 0 : LMW_EFORMAT);
+        assert_true(clean || strstr(err.msg, "--clean"));
+        lmw_workload_close(w);
+    }
+}
+
 static void refused(void **state)
 {
     static const struct {
@@ -277,6 +390,17 @@ static void refused(void **state)
         {"gsm9k", "t.jsonl", "", "math-500"},
         {"gsm8k", "t.jsonl", "{\"problem\":\"x\",\"answer\":\"1\"}", "no 'question'"},
         {"gsm8k", "t.jsonl", "{\"question\":\"x\",\"answer\":\"1\"}", "####"},
+        {"gsm8k", "t.jsonl", "{\"question\":\"x\",\"gold\":\"1\"}", "there are: question, gold"},
+        {"mmlu-pro", "t.jsonl", "{\"question\":\"x\",\"answer\":\"A\"}", "no 'options'"},
+        {"mmlu", "t.csv", "Q,a,b,c,A\n", "columns named"},
+        {"mmlu", "t.csv", "question,choices,answer\nQ,\"['a', 'b'\",1\n", "list"},
+        {"mmlu", "t.csv", "question,choices,answer\nQ,\"['a' ... 'b']\",1\n", "list"},
+        {"mmlu", "t.csv", "question,choices,answer\nQ,\"['a', 'b']\",2\n", "none of the 2"},
+        {"arc", "t.csv", "questionID,AnswerKey,question\n1,C,Q (A) a (B) b\n", "'C'"},
+        {"banking77", "t.json",
+         "{\"features\":[],\"rows\":[{\"row_idx\":0,\"row\":{\"text\":\"x\",\"label\":\"y\"},"
+         "\"truncated_cells\":[\"text\"]}]}",
+         "'text' short"},
         {"mmlu-pro", "t.jsonl", "{\"question_id\":1,\"question\":\"x\",\"options\":[\"a\",\"b\"]}",
          "answer"},
         {"mmlu-pro", "t.jsonl",
@@ -414,6 +538,9 @@ int main(void)
         cmocka_unit_test(worked_examples_come_first),
         cmocka_unit_test(the_hash_is_of_the_wording_alone),
         cmocka_unit_test(examples_go_by_subject),
+        cmocka_unit_test(examples_of_labels_differ),
+        cmocka_unit_test(examples_of_another_subject),
+        cmocka_unit_test(repeated_questions_are_dropped),
         cmocka_unit_test(refused),
         cmocka_unit_test(reasoning_changes_the_scorer),
         cmocka_unit_test(splits_are_chosen),
