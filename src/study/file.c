@@ -410,6 +410,11 @@ static bool entry_at(struct reader *r, const yaml_node_t *list, int i, const yam
     return i < n_values(list);
 }
 
+static const struct lmw_study_opts *last_run(const struct reader *r)
+{
+    return &r->file->runs[r->file->study.n_run - 1];
+}
+
 static int combine(struct reader *r, const struct lists *l)
 {
     const yaml_node_t *m, *b, *w;
@@ -424,6 +429,8 @@ static int combine(struct reader *r, const struct lists *l)
                     (rc = choose(r, m, "model", &c)) < 0)
                     return rc;
                 rc = make_runs(r, &c);
+                if (rc == LMW_OK && !last_run(r)->backend_opts.model)
+                    rc = refuse(r, m, "this entry of `models` names no model");
             }
         }
     }
@@ -520,11 +527,10 @@ static int read_study(struct reader *r)
     r->file->study.runs = r->file->runs;
     if ((rc = combine(r, &l)) < 0 || (rc = name_runs(r, &l)) < 0)
         return rc;
-    for (int i = 0; i < r->file->study.n_run; i++) {
-        if (!r->file->runs[i].workload)
-            return refuse(r, root, "a study needs `workloads`");
-    }
-    return LMW_OK;
+    bool has_all = r->file->study.n_run > 0;
+    for (int i = 0; i < r->file->study.n_run; i++)
+        has_all &= r->file->runs[i].workload != NULL;
+    return has_all ? LMW_OK : refuse(r, root, "a study needs `workloads`");
 }
 
 /* --- the file --- */

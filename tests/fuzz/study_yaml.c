@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const struct lmw_study *s = lmw_study_of(f);
+    if (s->n_run < 1)
+        abort();
     for (int i = 0; i < s->n_run; i++) {
         const struct lmw_study_opts *r = &s->runs[i];
         if (!r->backend_opts.model || !r->workload || !r->backend || r->n_repeat < 1 ||

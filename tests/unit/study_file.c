@@ -105,6 +105,8 @@ static const struct {
     {"- a\n- b\n", {"s.yaml:1", "a study is a mapping"}},
     {"workloads: w\n", {"needs `models`"}},
     {"models: a\n", {"needs `workloads`"}},
+    {"models: a\nworkloads: []\n", {"needs `workloads`"}},
+    {"models:\n  - a\n  - workload: w\nworkloads: v\n", {"s.yaml:3:", "names no model"}},
     {"models: a\nworkloads: w\nmodles: b\n", {"s.yaml:3", "'modles'", "did you mean 'models'?"}},
     {"models: a\nworkloads: w\nsettings:\n  temprature: 1\n",
      {"s.yaml:4", "'temprature'", "did you mean 'temperature'?"}},
