@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/record.h"
+#include "store/bulk.h"
 #include "store/reader.h"
 
 struct csv_columns;
@@ -23,9 +24,13 @@ struct feed {
     char folder[256];
 };
 
-/* What each record is given to; its strings live until it returns. `part` tells apart what one run
- * cannot hold (another model, another filter) or is NULL. A format's strings are in s->arena. */
+/* What a format's reader gives each record to; its strings are in s->arena. `part` tells apart what
+ * one run cannot hold (another model, another filter) or is NULL. */
 typedef int take_fn(void *arg, struct lmw_record *r, const char *part, struct lmw_err *err);
+/* What the records of a file are given to, as many at once as were read ahead; they live until it
+ * returns. Where it fails *at is the record that is at fault. */
+typedef int take_list_fn(void *arg, struct incoming *first, struct incoming **at,
+                         struct lmw_err *err);
 
 struct format {
     const char *name;
@@ -37,9 +42,9 @@ struct format {
 /* Opens the file and chooses its format: `name`, or by the file's name and first bytes. */
 int lmw_feed_open(struct feed *s, const char *path, const char *name, struct lmw_err *err);
 void lmw_feed_close(struct feed *s);
-/* pipe.c. Gives every record of the file to take, in order and in this thread, while another one
+/* pipe.c. Gives all records of the file to take, in order and in this thread, while another one
  * reads ahead; errors of either begin with file and line. */
-int lmw_feed_read(struct feed *s, take_fn *take, void *arg, struct lmw_err *err);
+int lmw_feed_read(struct feed *s, take_list_fn *take, void *arg, struct lmw_err *err);
 
 /* csv.c */
 int lmw_csv_read(struct feed *s, lmw_str row, take_fn *take, void *arg, struct lmw_err *err);

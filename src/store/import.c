@@ -235,8 +235,8 @@ static bool same_value(const struct lmw_record *a, const struct lmw_record *b,
 static const char *difference(const struct lmw_record *a, const struct lmw_record *b)
 {
     for (const struct lmw_column *c = lmw_columns; c->name; c++) {
-        if (c->offset != offsetof(struct lmw_record, run) &&
-            c->offset != offsetof(struct lmw_record, repeat) && !same_value(a, b, c))
+        if (lmw_sql_is_stored(c) && c->offset != offsetof(struct lmw_record, repeat) &&
+            !same_value(a, b, c))
             return c->name;
     }
     return same_text(a->extra, b->extra) ? NULL : "extra";
@@ -265,25 +265,64 @@ static int compare(struct import *im, struct target *t, const struct lmw_record 
     return LMW_OK;
 }
 
-static int take(void *arg, struct lmw_record *r, const char *part, struct lmw_err *err)
+/* --- as many as were read ahead --- */
+
+/* Finds each record's run. *end is the first that can go into none, for which it fails. */
+static int place(struct import *im, struct incoming *first, struct incoming **end,
+                 struct lmw_err *err)
+{
+    for (*end = first; *end; *end = (*end)->next) {
+        struct incoming *in = *end;
+        settle(im->opts, &in->r);
+        int rc = *in->r.query_id ? find_target(im, &in->r, in->part, err)
+                                 : lmw_fail(err, LMW_EFORMAT, "the record's id is empty");
+        if (rc < 0)
+            return rc;
+        in->target = im->last;
+        in->run_id = im->targets[im->last].id;
+    }
+    return LMW_OK;
+}
+
+/* Adds those that are new; compares the others with what is there. */
+static int add(struct import *im, const struct incoming *end, struct incoming **at,
+               struct lmw_err *err)
+{
+    while (*at != end) {
+        struct incoming *in = *at, *stop = in;
+        while (stop != end && im->targets[stop->target].imported)
+            stop = stop->next;
+        int rc = lmw_store_add_list(im->s, in, stop, at, err);
+        for (; in != *at; in = in->next)
+            im->targets[in->target].n_new++;
+        if (rc == LMW_OK && *at != end) {
+            rc = compare(im, &im->targets[in->target], &in->r, err);
+            *at = rc < 0 ? in : in->next;
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return LMW_OK;
+}
+
+static int take(void *arg, struct incoming *first, struct incoming **at, struct lmw_err *err)
 {
     struct import *im = arg;
     const struct lmw_import_opts *o = im->opts;
-    settle(o, r);
-    if (!*r->query_id)
-        return lmw_fail(err, LMW_EFORMAT, "the record's id is empty");
-    int rc = find_target(im, r, part, err);
-    if (rc < 0)
-        return rc;
-    struct target *t = &im->targets[im->last];
-    if (t->imported && (rc = lmw_store_add(im->s, t->id, r, err)) == LMW_OK)
-        t->n_new++;
-    else if (!t->imported || rc == LMW_EARG)
-        rc = compare(im, t, r, err);
-    im->n_record++;
-    if (rc == LMW_OK && im->n_record % TELL_EVERY == 0 && o->on_progress &&
-        o->on_progress(o->arg, im->n_record, im->src.n_byte))
+    struct lmw_err homeless = {0};
+    struct incoming *end;
+    int64_t n_told = im->n_record / TELL_EVERY;
+    *at = first;
+    int placed = place(im, first, &end, &homeless), rc = add(im, end, at, err);
+    if (rc == LMW_OK && placed < 0)
+        rc = lmw_fail(err, placed, "%s", homeless.msg);
+    for (const struct incoming *in = first; in != end; in = in->next)
+        im->n_record++;
+    if (rc == LMW_OK && im->n_record / TELL_EVERY > n_told && o->on_progress &&
+        o->on_progress(o->arg, im->n_record, im->src.n_byte)) {
+        *at = first;
         rc = lmw_fail(err, LMW_ECANCELLED, "stopped: nothing of it is imported");
+    }
     return rc;
 }
 

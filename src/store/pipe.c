@@ -10,16 +10,9 @@
 
 enum { BATCH = 256, BATCH_BYTES = 1 << 20 };
 
-struct item {
-    struct lmw_record r;
-    const char *part;
-    int64_t line;
-    struct item *next;
-};
-
 struct batch {
     struct lmw_arena arena;
-    struct item *first, **end;
+    struct incoming *first, **end;
     int n;
     int64_t n_byte; /* of the file, when it was full */
     bool is_full;
@@ -51,10 +44,10 @@ static int put(void *arg, struct lmw_record *r, const char *part, struct lmw_err
 {
     struct pipe *p = arg;
     struct batch *b = p->filling;
-    struct item *item = LMW_NEW(&b->arena, struct item, 1);
+    struct incoming *item = LMW_NEW(&b->arena, struct incoming, 1);
     if (!item)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a record");
-    *item = (struct item){*r, part, p->s->in.line, NULL};
+    *item = (struct incoming){.r = *r, .part = part, .line = p->s->in.line};
     *b->end = item;
     b->end = &item->next;
     b->n++;
@@ -110,19 +103,18 @@ static void *read_file(void *arg)
 
 /* --- the taker's --- */
 
-static int take_batch(struct pipe *p, const struct batch *b, take_fn *take, void *arg,
+static int take_batch(struct pipe *p, const struct batch *b, take_list_fn *take, void *arg,
                       struct lmw_err *err)
 {
+    struct incoming *at = b->first;
     p->s->n_byte = b->n_byte;
-    for (struct item *i = b->first; i; i = i->next) {
-        if (take(arg, &i->r, i->part, err) < 0)
-            return lmw_wrap(err, "%.200s:%lld", p->s->in.name, (long long)i->line);
-    }
-    return LMW_OK;
+    if (!at || take(arg, b->first, &at, err) == LMW_OK)
+        return LMW_OK;
+    return lmw_wrap(err, "%.200s:%lld", p->s->in.name, (long long)at->line);
 }
 
 /* The batches in turn, until the reader has ended or take refuses. */
-static int take_all(struct pipe *p, take_fn *take, void *arg, struct lmw_err *err)
+static int take_all(struct pipe *p, take_list_fn *take, void *arg, struct lmw_err *err)
 {
     int rc = LMW_OK;
     for (int k = 0; rc == LMW_OK; k = !k) {
@@ -144,7 +136,7 @@ static int take_all(struct pipe *p, take_fn *take, void *arg, struct lmw_err *er
     return rc;
 }
 
-static int run(struct pipe *p, take_fn *take, void *arg, struct lmw_err *err)
+static int run(struct pipe *p, take_list_fn *take, void *arg, struct lmw_err *err)
 {
     pthread_t reader;
     pthread_mutex_init(&p->lock, NULL);
@@ -160,7 +152,7 @@ static int run(struct pipe *p, take_fn *take, void *arg, struct lmw_err *err)
     return rc == LMW_OK && p->rc < 0 ? lmw_fail(err, p->rc, "%s", p->err.msg) : rc;
 }
 
-int lmw_feed_read(struct feed *s, take_fn *take, void *arg, struct lmw_err *err)
+int lmw_feed_read(struct feed *s, take_list_fn *take, void *arg, struct lmw_err *err)
 {
     struct pipe *p = calloc(1, sizeof *p);
     int rc = p ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory to read %s", s->in.name);

@@ -127,7 +127,7 @@ static int add_missing_columns(struct lmw_store *s, struct lmw_err *err)
     int rc = LMW_OK;
     for (const struct lmw_column *c = lmw_columns; c->name && rc == LMW_OK; c++) {
         char text[128];
-        bool has = strcmp(c->name, "run") == 0;
+        bool has = !lmw_sql_is_stored(c);
         if (!has && (rc = has_column(s, c->name, &has, err)) < 0)
             return rc;
         snprintf(text, sizeof text, "ALTER TABLE records ADD COLUMN %s %s", c->name,
@@ -159,7 +159,7 @@ static int is_current(struct lmw_store *s, bool *current, struct lmw_err *err)
     int rc = check_owner(s, &version, err);
     *current = version == VERSION;
     for (const struct lmw_column *c = lmw_columns; c->name && rc == LMW_OK && *current; c++) {
-        if (strcmp(c->name, "run") != 0)
+        if (lmw_sql_is_stored(c))
             rc = has_column(s, c->name, current, err);
     }
     return rc;

@@ -121,6 +121,11 @@ const char *lmw_sql_get_text(struct sql *q, int i)
     return (const char *)sqlite3_column_text(q->st, i);
 }
 
+bool lmw_sql_is_stored(const struct lmw_column *c)
+{
+    return c->offset != offsetof(struct lmw_record, run);
+}
+
 void lmw_sql_field(struct sql *q, const struct lmw_record *r, const struct lmw_column *c)
 {
     const void *p = (const char *)r + c->offset;

@@ -28,6 +28,9 @@ struct lmw_store {
     int lock_fd; /* PATH-lock: byte i is held by who writes run i; -1 until a run begins */
     struct sql add, set_energy, has, count, samples; /* prepared at open, used for every record */
     struct lmw_records *one;                         /* of lmw_store_get(); NULL until asked */
+    struct sql add_list;                             /* of bulk.c; prepared when first asked */
+    struct incoming *at;                             /* it adds the records from here on */
+    const struct incoming *end;
     char path[1024];
 };
 
@@ -50,6 +53,9 @@ int64_t lmw_sql_get_int(struct sql *q, int i);
 double lmw_sql_get_real(struct sql *q, int i);
 const char *lmw_sql_get_text(struct sql *q, int i); /* valid until the next step */
 void lmw_sql_get_field(struct sql *q, int i, struct lmw_record *r, const struct lmw_column *c);
+
+/* `run` is not: it is the run's name. */
+bool lmw_sql_is_stored(const struct lmw_column *c);
 
 /* store.c: another process may write the run that lmw_store_begin_run() took. */
 void lmw_store_unlock(struct lmw_store *s, int64_t run_id);

@@ -46,11 +46,6 @@ int lmw_store_default_path(char *out, size_t cap, struct lmw_err *err)
 
 /* --- SQL over records --- */
 
-static bool is_stored(const struct lmw_column *c)
-{
-    return c->offset != offsetof(struct lmw_record, run);
-}
-
 static bool is_energy(const struct lmw_column *c)
 {
     lmw_str name = lmw_str_from(c->name);
@@ -62,7 +57,7 @@ static void insert_text(struct lmw_buf *b)
     int n = 2;
     lmw_buf_str(b, "INSERT INTO records(run_id, extra");
     for (const struct lmw_column *c = lmw_columns; c->name; c++) {
-        if (is_stored(c)) {
+        if (lmw_sql_is_stored(c)) {
             lmw_buf_printf(b, ", %s", c->name);
             n++;
         }
@@ -234,6 +229,7 @@ void lmw_store_close(struct lmw_store *s)
         return;
     lmw_sql_end(&s->add);
     lmw_sql_end(&s->set_energy);
+    lmw_sql_end(&s->add_list);
     lmw_records_close(s->one);
     lmw_sql_end(&s->has);
     lmw_sql_end(&s->count);
@@ -494,7 +490,7 @@ int lmw_store_add(struct lmw_store *s, int64_t run_id, const struct lmw_record *
     lmw_sql_int(&s->add, run_id);
     lmw_sql_text(&s->add, r->extra);
     for (const struct lmw_column *c = lmw_columns; c->name; c++) {
-        if (is_stored(c))
+        if (lmw_sql_is_stored(c))
             lmw_sql_field(&s->add, r, c);
     }
     int rc = run_change(&s->add, &extended, err);
@@ -568,7 +564,7 @@ static void select_columns(struct lmw_records *it, const char *const *names, str
     for (const struct lmw_column *c = lmw_columns; c->name; c++) {
         if (names && !is_among(names, c->name))
             continue;
-        lmw_buf_printf(b, ", %s%s", is_stored(c) ? "records." : "runs.name AS ", c->name);
+        lmw_buf_printf(b, ", %s%s", lmw_sql_is_stored(c) ? "records." : "runs.name AS ", c->name);
         it->column[it->n_column++] = c;
     }
     lmw_buf_str(b, " FROM records JOIN runs ON runs.id = records.run_id WHERE records.run_id = ?");
