@@ -3,11 +3,11 @@
  *     bench_insight [--n N] [--models M] [--db FILE]
  *
  * N records (default 10000) of M models (default 20) on the same N / M questions of 22 domains,
- * then load, cross, every figure with 1,000 resamples, domains and tiers, front, regressions,
- * trend and one comparison. FILE is kept and used again when it is there (making a million records
+ * then load, every figure with 1,000 resamples, domains and tiers, front, regressions, trend, one
+ * comparison, and what routing would save: the last model in the cloud, the others local. FILE is kept and used again when it is there (making a million records
  * takes longer than all the rest); default: one in /tmp that is gone afterwards. Beside it:
  * bench/insight_reference.py FILE, the same with numpy. */
-#include "insight/insight.h"
+#include "route/route.h"
 
 #include "base/clock.h"
 #include "base/rng.h"
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -84,17 +85,8 @@ static void make(struct lmw_store *s)
     for (int k = 0; hard && k < opt.models; k++) {
         char name[32];
         bool resumed;
-        struct lmw_run run = {.name = name,
-                              .settings_hash = "0123456789abcdef",
-                              .settings = "{}",
-                              .environment = "{}",
-                              .date = "2026-01-01T00:00:00Z",
-                              .idle_before_mw = LMW_NULL,
-                              .idle_loaded_mw = LMW_NULL,
-                              .idle_after_mw = LMW_NULL,
-                              .peak_rss_bytes = LMW_NULL,
-                              .file_bytes = LMW_NULL};
         snprintf(name, sizeof name, "run-%02d", k);
+        struct lmw_run run = lmw_run_named(name, "0123456789abcdef", "2026-01-01T00:00:00Z");
         if (lmw_store_begin_run(s, &run, &resumed, &err) < 0)
             die("making the store");
         for (int q = 0; q < n_question; q++) {
@@ -116,6 +108,14 @@ static void lap(const char *what)
     last_s = now;
 }
 
+/* Of this process: what it took where others keep the machine busy. */
+static double busy_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static int weigh(const struct lmw_summary *rows, int n)
 {
     static const enum lmw_figure over[] = {LMW_FIG_ACCURACY, LMW_FIG_ENERGY, LMW_FIG_LATENCY};
@@ -127,6 +127,30 @@ static int weigh(const struct lmw_summary *rows, int n)
         front += beaten == 0;
     }
     return front;
+}
+
+static double route(struct lmw_store *s, const struct lmw_frame *f, struct lmw_arena *arena)
+{
+    static const double random[] = {0.25, 0.5, 0.75}, accuracy[] = {0.6, 0.7, 0.8, 0.9};
+    static const enum lmw_semantics all[] = {LMW_PUBLISHED, LMW_SYMMETRIC, LMW_CASCADE};
+    const struct lmw_sweep sweep = {random, accuracy, 3, 4, all, 3};
+    const char *name[LMW_LOCAL_MAX];
+    struct lmw_routes r;
+    struct lmw_strategy *strategy;
+    int n, cloud = f->n_run - 1;
+    for (int i = 0; i < f->n_run; i++)
+        name[i] = f->run[i].run.name;
+    if (lmw_routes_from(&r, f, s, name, cloud, name[cloud], NULL, arena, &err) < 0 ||
+        lmw_route_strategies(&r.cells, &sweep, arena, &strategy, &n, &err) < 0)
+        die("routes");
+    struct lmw_routed *out = LMW_NEW(arena, struct lmw_routed, (size_t)n);
+    if (!out || lmw_route_simulate(&r.cells, strategy, n, out, *arena, &err) < 0)
+        die("routes");
+    for (int i = 0; i < n; i++) {
+        if (strategy[i].kind == LMW_ORACLE)
+            return out[i].saving[LMW_JOULES].value;
+    }
+    return NAN;
 }
 
 static void decide(struct lmw_store *s, struct lmw_arena *arena)
@@ -162,9 +186,13 @@ static void decide(struct lmw_store *s, struct lmw_arena *arena)
     if (f.n_run > 1 && lmw_compare(&f, 0, f.n_run - 1, arena, &c, &err) < 0)
         die("comparison");
     lap("one comparison");
-    printf("%zu records, %d questions, run 0: IPJ %.6g [%.6g, %.6g], best of local %.6f\n", f.n,
-           f.n_query, rows[0].ipj.value, rows[0].ipj.lower, rows[0].ipj.upper,
-           d.traffic[lmw_local_column(&d)].value);
+    double saved = f.n_run > 1 ? route(s, &f, arena) : (double)NAN;
+    lap("routing: all strategies, 1,000 resamples");
+    printf(
+        "%zu records, %d questions, run 0: IPJ %.6g [%.6g, %.6g], best of local %.6f, the oracle "
+        "saves %.6f\n",
+        f.n, f.n_query, rows[0].ipj.value, rows[0].ipj.lower, rows[0].ipj.upper,
+        d.traffic[lmw_local_column(&d)].value, saved);
 }
 
 static void parse(int argc, char **argv)
@@ -201,10 +229,11 @@ int main(int argc, char **argv)
         make(s);
         lap("making the records (not part of it)");
     }
-    double from_s = last_s;
+    double from_s = last_s, busy_from_s = busy_s();
     decide(s, &arena);
     getrusage(RUSAGE_SELF, &used);
-    printf("%-44s %8.3f s, %ld MB at most\n", "in all", last_s - from_s, used.ru_maxrss / 1024);
+    printf("%-44s %8.3f s, %.3f s of a processor, %ld MB at most\n", "in all", last_s - from_s,
+           busy_s() - busy_from_s, used.ru_maxrss / 1024);
     lmw_store_close(s);
     snprintf(command, sizeof command, "rm -r %s", made);
     return opt.db ? 0 : system(command);

@@ -33,10 +33,40 @@ void lmw_sort(double *x, size_t n)
     qsort(x, n, sizeof *x, by_value);
 }
 
+/* Hoare's Find ("Algorithm 65", CACM 4, 1961). */
+double lmw_select(double *x, size_t n, size_t k)
+{
+    ptrdiff_t left = 0, right = (ptrdiff_t)n - 1, at = (ptrdiff_t)k;
+    while (left < right) {
+        double pivot = x[left + (right - left) / 2];
+        ptrdiff_t i = left, j = right;
+        while (i <= j) {
+            while (x[i] < pivot)
+                i++;
+            while (pivot < x[j])
+                j--;
+            if (i <= j) {
+                double t = x[i];
+                x[i++] = x[j];
+                x[j--] = t;
+            }
+        }
+        left = j < at ? i : left;
+        right = at < i ? j : right;
+    }
+    return x[k];
+}
+
 double lmw_quantile(double *x, size_t n, double p)
 {
-    lmw_sort(x, n);
-    return lmw_quantile_sorted(x, n, p);
+    if (n == 0)
+        return NAN;
+    double h = p * (double)(n - 1);
+    size_t i = (size_t)h;
+    double low = lmw_select(x, n, i), high = low;
+    for (size_t k = i + 1; k < n; k++)
+        high = k == i + 1 || x[k] < high ? x[k] : high;
+    return low + (h - (double)i) * (high - low);
 }
 
 double lmw_quantile_sorted(const double *x, size_t n, double p)

@@ -6,10 +6,14 @@
 
 double lmw_mean(const double *x, size_t n);
 double lmw_sd(const double *x, size_t n); /* sample (n - 1) */
-/* Quantile p in [0, 1] by linear interpolation (Hyndman and Fan type 7); sorts x in place. */
+/* Quantile p in [0, 1] by linear interpolation (Hyndman and Fan type 7); x is put into another
+ * order. */
 double lmw_quantile(double *x, size_t n, double p);
 double lmw_quantile_sorted(const double *x, size_t n, double p); /* x is sorted already */
-void lmw_sort(double *x, size_t n);                              /* ascending; no NaN */
+/* The value that sorting would put at x[k], k < n; no NaN. It is there afterwards, no larger one
+ * before it and no smaller one behind it. */
+double lmw_select(double *x, size_t n, size_t k);
+void lmw_sort(double *x, size_t n); /* ascending; no NaN */
 /* Wilson score interval of a proportion k/n at z standard errors (1.96 for 95 %). */
 void lmw_wilson(double k, double n, double z, double *lower, double *upper);
 

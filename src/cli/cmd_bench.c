@@ -222,7 +222,8 @@ static json_t *spread_json(double *x, int64_t n, int64_t n_tok)
 {
     if (n_tok == 0)
         return json_null();
-    double median = lmw_quantile(x, (size_t)n, 0.5);
+    lmw_sort(x, (size_t)n);
+    double median = lmw_quantile_sorted(x, (size_t)n, 0.5);
     return json_pack("{s:f, s:f, s:f}", "median", median, "min", x[0], "max", x[n - 1]);
 }
 
@@ -260,7 +261,8 @@ static void show_rate(double *x, int64_t n, int64_t n_tok, double matmul_share)
         printf("  %31s", "-");
         return;
     }
-    double median = lmw_quantile(x, (size_t)n, 0.5);
+    lmw_sort(x, (size_t)n);
+    double median = lmw_quantile_sorted(x, (size_t)n, 0.5);
     printf("  %9.1f (%.1f..%.1f) %3.0f%%", median, x[0], x[n - 1], 100 * matmul_share);
 }
 

@@ -20,14 +20,12 @@ static int add_breakdowns(struct lmw_store *store, const struct wants *w, struct
                           struct lmw_breakdown *parts, struct lmw_arena *arena,
                           struct lmw_err *err)
 {
-    for (int f = 0; f < w->by.n; f++) {
-        struct lmw_breakdown *b = &parts[r->n_breakdown];
-        int rc = lmw_insight_breakdown(store, r->rows, r->n_row, w->by.v[f], arena, b, err);
-        if (rc < 0)
-            return rc;
-        r->n_breakdown += b->n_value > 0;
+    int rc = lmw_insight_breakdowns(store, r->rows, r->n_row, w->by.v, w->by.n, arena, parts, err);
+    for (int f = 0; f < w->by.n && rc == LMW_OK; f++) {
+        if (parts[f].n_value)
+            parts[r->n_breakdown++] = parts[f];
     }
-    return LMW_OK;
+    return rc;
 }
 
 static int write_page(const char *path, const struct lmw_report *r, struct lmw_err *err)

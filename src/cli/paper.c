@@ -55,17 +55,9 @@ static const struct {
 static int begin(struct lmw_store *s, const char *name, int64_t *id, struct lmw_err *err)
 {
     bool resumed;
-    struct lmw_run run = {.name = name,
-                          .settings_hash = "arxiv2511.07885v4",
-                          .settings = "{\"source\": \"arXiv 2511.07885v4\"}",
-                          .environment = "{}",
-                          .date = "2026-05-21T00:00:00Z",
-                          .finished = true,
-                          .idle_before_mw = LMW_NULL,
-                          .idle_loaded_mw = LMW_NULL,
-                          .idle_after_mw = LMW_NULL,
-                          .peak_rss_bytes = LMW_NULL,
-                          .file_bytes = LMW_NULL};
+    struct lmw_run run = lmw_run_named(name, "arxiv2511.07885v4", "2026-05-21T00:00:00Z");
+    run.settings = "{\"source\": \"arXiv 2511.07885v4\"}";
+    run.finished = true;
     int rc = lmw_store_begin_run(s, &run, &resumed, err);
     *id = run.id;
     return rc;

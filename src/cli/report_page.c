@@ -46,7 +46,8 @@ static int add_routing(const struct page_wants *w, struct lmw_store *store,
     int n, rc = r ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for routes");
     if (!w->cloud || rc < 0)
         return rc;
-    if ((rc = lmw_routes_load(r, store, w->local.v, w->local.n, w->cloud, NULL, arena, err)) < 0 ||
+    if ((rc = lmw_routes_from(r, p->frame, store, w->local.v, w->local.n, w->cloud, NULL, arena,
+                              err)) < 0 ||
         (rc = lmw_route_strategies(&r->cells, &sweep, arena, &s, &n, err)) < 0)
         return rc;
     struct lmw_routed *routed = LMW_NEW(arena, struct lmw_routed, (size_t)n);

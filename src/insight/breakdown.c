@@ -1,41 +1,63 @@
-/* Accuracy by the values of one field: a column of the record, or a field that only this workload
- * knows. One pass per run fills a table of counts and right answers, [value][run]. */
+/* Accuracy by the values of fields: columns of the record, or fields that only this workload knows.
+ * One pass per run fills, for each field, a table of counts and right answers, [value][run]. */
 #include "insight/insight.h"
 
+#include "base/json.h"
 #include "base/stat.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VALUES = 1024, MAX_TEXT = 256 };
+enum { MAX_VALUES = 1024, MAX_TEXT = 256, MAX_FIELDS = 64 };
 
-static bool is_column(const char *field)
+/* The fields that are asked for, and what of a record is read for them. */
+struct fields {
+    const struct lmw_column *column[MAX_FIELDS]; /* NULL: in `extra` */
+    const char *read[MAX_FIELDS + 4];            /* ends with NULL */
+    struct lmw_buf text;                         /* a column's value as JSON */
+    int n;
+};
+
+static void open_fields(struct fields *f, const char *const *field, int n)
 {
-    const struct lmw_column *c = lmw_columns;
-    while (c->name && strcmp(c->name, field) != 0)
-        c++;
-    return c->name != NULL;
+    int n_read = 0;
+    *f = (struct fields){.n = n};
+    f->read[n_read++] = "score";
+    f->read[n_read++] = "error";
+    f->read[n_read++] = "extra";
+    for (int i = 0; i < n; i++) {
+        if ((f->column[i] = lmw_column_find(lmw_str_from(field[i]), NULL)))
+            f->read[n_read++] = field[i];
+    }
 }
 
-/* The field's value as text in buf; false when the record has no such field. Most records of most
- * workloads have none: their `extra` is not parsed to learn that. */
-static bool value_of(const struct lmw_record *r, const char *field, bool column, char *buf)
+/* Most records of most workloads have no such field: their `extra` is not parsed to learn that. */
+static bool find_value(struct fields *f, const struct lmw_record *r, int i, const char *name,
+                       struct lmw_json_value *out)
 {
-    snprintf(buf, MAX_TEXT, "(none)");
-    if (!column && (!r->extra || !strstr(r->extra, field)))
-        return false;
-    json_t *o = column ? lmw_record_to_json(r) : json_loads(r->extra, 0, NULL);
-    json_t *v = json_object_get(o, field);
-    bool there = v && !json_is_null(v);
-    if (there && json_is_string(v)) {
-        snprintf(buf, MAX_TEXT, "%s", json_string_value(v));
-    } else if (there) {
-        size_t n = json_dumpb(v, buf, MAX_TEXT - 1, JSON_ENCODE_ANY | JSON_COMPACT);
-        buf[n < MAX_TEXT ? n : MAX_TEXT - 1] = 0;
+    struct lmw_json j;
+    struct lmw_json_value extra;
+    if (f->column[i]) {
+        f->text.len = 0;
+        lmw_record_put_field(&f->text, r, f->column[i]);
+        j = (struct lmw_json){f->text.ptr, f->text.ptr + f->text.len, NULL};
+        return !f->text.failed && lmw_json_value(&j, out);
     }
-    json_decref(o);
+    if (!r->extra || !strstr(r->extra, name))
+        return false;
+    j = (struct lmw_json){r->extra, r->extra + strlen(r->extra), NULL};
+    return lmw_json_value(&j, &extra) && lmw_json_get(&extra, lmw_str_from(name), out);
+}
+
+/* The field's value as text in buf; false when the record has no such field. */
+static bool value_of(struct fields *f, const struct lmw_record *r, int i, const char *name,
+                     char *buf, struct lmw_arena scratch)
+{
+    struct lmw_json_value v;
+    bool there = find_value(f, r, i, name, &v) && v.kind != LMW_JSON_NULL;
+    const char *text = there ? lmw_json_copy(&v, &scratch) : NULL;
+    snprintf(buf, MAX_TEXT, "%s", text ? text : "(none)");
     return there;
 }
 
@@ -52,31 +74,38 @@ static int row_of(struct lmw_breakdown *b, const char *value, struct lmw_arena *
     return b->n_value++;
 }
 
-/* Counts one run's records into column `run`; accuracy.value holds the sum of scores for now. */
+/* Counts a record into column `run`; accuracy.value holds the sum of scores for now. */
+static int count(struct lmw_breakdown *b, const char *value, int run, double score,
+                 struct lmw_arena *arena, struct lmw_err *err)
+{
+    int row = row_of(b, value, arena);
+    if (row < 0)
+        return lmw_fail(err, LMW_EARG, "'%s' has over %d values: group by something coarser",
+                        b->field, MAX_VALUES);
+    b->n[row * b->n_run + run]++;
+    b->accuracy[row * b->n_run + run].value += isnan(score) ? 0 : score;
+    return LMW_OK;
+}
+
 static int count_run(struct lmw_store *s, const struct lmw_summary *summary, int run,
-                     struct lmw_breakdown *b, bool *any, struct lmw_arena *arena,
+                     struct fields *f, struct lmw_breakdown *b, bool *any, struct lmw_arena *arena,
                      struct lmw_err *err)
 {
     struct lmw_records *it;
     struct lmw_record r;
     char value[MAX_TEXT];
-    bool column = is_column(b->field);
-    const char *const columns[] = {"score", "error", column ? b->field : "extra", NULL};
-    int rc = lmw_records_open_columns(&it, s, summary->run.id, columns, err);
+    int rc = lmw_records_open_columns(&it, s, summary->run.id, f->read, err);
     if (rc < 0)
         return rc;
     while ((rc = lmw_records_next(it, &r, err)) > 0) {
         if (summary->excludes_unscored && isnan(r.score) && !r.error)
             continue;
-        *any |= value_of(&r, b->field, column, value);
-        int row = row_of(b, value, arena);
-        if (row < 0) {
-            rc = lmw_fail(err, LMW_EARG, "'%s' has over %d values: group by something coarser",
-                          b->field, MAX_VALUES);
-            break;
+        for (int i = 0; i < f->n && rc >= 0; i++) {
+            any[i] |= value_of(f, &r, i, b[i].field, value, *arena);
+            rc = count(&b[i], value, run, r.score, arena, err);
         }
-        b->n[row * b->n_run + run]++;
-        b->accuracy[row * b->n_run + run].value += isnan(r.score) ? 0 : r.score;
+        if (rc < 0)
+            break;
     }
     lmw_records_close(it);
     return rc;
@@ -94,25 +123,36 @@ static void finish_cell(struct lmw_interval *a, int64_t n, bool scored)
     lmw_wilson(right, (double)n, 1.96, &a->lower, &a->upper);
 }
 
-int lmw_insight_breakdown(struct lmw_store *s, const struct lmw_summary *rows, int n_row,
-                          const char *field, struct lmw_arena *arena, struct lmw_breakdown *out,
-                          struct lmw_err *err)
+static void finish(struct lmw_breakdown *b, const struct lmw_summary *rows, bool any)
+{
+    b->n_value = any ? b->n_value : 0;
+    for (int i = 0; i < b->n_value * b->n_run; i++)
+        finish_cell(&b->accuracy[i], b->n[i], !isnan(rows[i % b->n_run].accuracy.value));
+}
+
+int lmw_insight_breakdowns(struct lmw_store *s, const struct lmw_summary *rows, int n_row,
+                           const char *const *field, int n_field, struct lmw_arena *arena,
+                           struct lmw_breakdown *out, struct lmw_err *err)
 {
     size_t cells = (size_t)MAX_VALUES * (size_t)n_row;
-    bool any = false;
-    *out = (struct lmw_breakdown){.field = field, .n_run = n_row};
-    out->value = LMW_NEW(arena, const char *, MAX_VALUES);
-    out->n = LMW_NEW(arena, int64_t, cells);
-    out->accuracy = LMW_NEW(arena, struct lmw_interval, cells);
-    if (!out->value || !out->n || !out->accuracy)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for a table by '%s'", field);
-    for (int i = 0; i < n_row; i++) {
-        int rc = count_run(s, &rows[i], i, out, &any, arena, err);
-        if (rc < 0)
-            return rc;
+    bool any[MAX_FIELDS] = {false};
+    struct fields f;
+    int rc = LMW_OK;
+    if (n_field > MAX_FIELDS)
+        return lmw_fail(err, LMW_EARG, "tables by %d fields: at most %d", n_field, MAX_FIELDS);
+    open_fields(&f, field, n_field);
+    for (int i = 0; i < n_field; i++) {
+        out[i] = (struct lmw_breakdown){.field = field[i], .n_run = n_row};
+        out[i].value = LMW_NEW(arena, const char *, MAX_VALUES);
+        out[i].n = LMW_NEW(arena, int64_t, cells);
+        out[i].accuracy = LMW_NEW(arena, struct lmw_interval, cells);
+        if (!out[i].value || !out[i].n || !out[i].accuracy)
+            return lmw_fail(err, LMW_ENOMEM, "no memory for a table by '%s'", field[i]);
     }
-    out->n_value = any ? out->n_value : 0;
-    for (int i = 0; i < out->n_value * n_row; i++)
-        finish_cell(&out->accuracy[i], out->n[i], !isnan(rows[i % n_row].accuracy.value));
-    return LMW_OK;
+    for (int i = 0; i < n_row && rc >= 0; i++)
+        rc = count_run(s, &rows[i], i, &f, out, any, arena, err);
+    lmw_buf_free(&f.text);
+    for (int i = 0; i < n_field && rc >= 0; i++)
+        finish(&out[i], rows, any[i]);
+    return rc < 0 ? rc : LMW_OK;
 }

@@ -95,11 +95,11 @@ static void sides_of(const double *sum, double out[N_SIDE])
     out[RATIO] = out[B] / out[A];
 }
 
-static void draw_pairs(const struct sums *s, const struct resample *r, double *draws)
+static void draw_pairs(struct sums *s, const struct resample *r, double *draws)
 {
-    double sum[4 * LMW_N_PAIR + LMW_BLOCK], side[N_SIDE];
+    double side[N_SIDE];
     for (int b = 0; b < LMW_RESAMPLES; b++) {
-        lmw_sums_draw(s, r, b, sum);
+        const double *sum = lmw_sums_draw(s, r, b);
         for (int k = 0; k < LMW_N_PAIR; k++) {
             sides_of(sum + 4 * k, side);
             for (int j = 0; j < N_SIDE; j++)
@@ -113,7 +113,7 @@ static int compare_figures(const struct common *c, struct lmw_comparison *out,
 {
     struct resample r;
     struct sums s;
-    double total[4 * LMW_N_PAIR + LMW_BLOCK], side[N_SIDE];
+    double total[4 * LMW_N_PAIR], side[N_SIDE];
     int64_t n[LMW_N_PAIR] = {0};
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)c->n);
     double *draws = LMW_NEW(&scratch, double, (size_t)LMW_N_PAIR *N_SIDE *LMW_RESAMPLES);

@@ -4,15 +4,19 @@
 
 #include <math.h>
 
-/* order[first[q] .. first[q + 1] - 1]: the records of question q, in the order of the frame. */
+/* order[first[q] .. first[q + 1] - 1]: the records of question q, in the order of the runs. */
 static void sort_records(const struct lmw_frame *f, size_t *first, int32_t *order)
 {
-    for (size_t i = 0; i < f->n; i++)
-        first[f->query_of[i] + 1]++;
+    for (int r = 0; r < f->n_run; r++) {
+        for (size_t i = f->run[r].first; i < f->run[r].first + f->run[r].n; i++)
+            first[f->query_of[i] + 1]++;
+    }
     for (int q = 0; q < f->n_query; q++)
         first[q + 1] += first[q];
-    for (size_t i = 0; i < f->n; i++)
-        order[first[f->query_of[i]]++] = (int32_t)i;
+    for (int r = 0; r < f->n_run; r++) {
+        for (size_t i = f->run[r].first; i < f->run[r].first + f->run[r].n; i++)
+            order[first[f->query_of[i]]++] = (int32_t)i;
+    }
     for (int q = f->n_query; q > 0; q--)
         first[q] = first[q - 1];
     first[0] = 0;

@@ -160,7 +160,7 @@ static double part_of(const struct lmw_frame *f, size_t i, enum part p)
 
 /* --- sums: a column is a part, summed over the records in which a set of parts is known --- */
 
-enum { COLUMNS_MAX = 3 * LMW_N_FIGURE + LMW_BLOCK };
+enum { COLUMNS_MAX = 3 * LMW_N_FIGURE };
 
 struct plan {
     uint32_t absent; /* parts that some record lacks: what the others need not be asked for */
@@ -243,7 +243,7 @@ static int ratios(const struct lmw_frame *f, const struct lmw_frame_run *run,
 {
     struct plan p;
     struct sums s;
-    double total[COLUMNS_MAX], sum[COLUMNS_MAX];
+    double total[COLUMNS_MAX];
     double *draws = LMW_NEW(&scratch, double, (size_t)LMW_N_FIGURE *LMW_RESAMPLES);
     make_plan(&p, absent_parts(f, run));
     int rc = lmw_sums_open(&s, u->n_unit, p.n_column, &scratch, err);
@@ -252,7 +252,7 @@ static int ratios(const struct lmw_frame *f, const struct lmw_frame_run *run,
     fill(&s, &p, f, run, u);
     lmw_sums_total(&s, total);
     for (int b = 0; b < LMW_RESAMPLES; b++) {
-        lmw_sums_draw(&s, r, b, sum);
+        const double *sum = lmw_sums_draw(&s, r, b);
         for (int k = 0; k < LMW_N_FIGURE; k++)
             draws[k * LMW_RESAMPLES + b] = figure_of(&p, k, sum);
     }
@@ -271,19 +271,27 @@ static int ratios(const struct lmw_frame *f, const struct lmw_frame_run *run,
 
 /* The interval of a quantile from the order statistics beside it, whatever the distribution: the
  * number of values below the true quantile is binomial(n, p) (David and Nagaraja, "Order
- * Statistics", 7.1), here by its normal approximation. x is sorted. */
+ * Statistics", 7.1), here by its normal approximation. Reorders x. */
 static struct lmw_interval quantile_of(double *x, size_t n, double p)
 {
     struct lmw_interval out = {(double)NAN, (double)NAN, (double)NAN, (int64_t)n};
     double at = p * (double)n, half = 1.96 * sqrt(at * (1 - p));
     if (n == 0)
         return out;
-    out.value = lmw_quantile_sorted(x, n, p);
+    out.value = lmw_quantile(x, n, p);
     if (at - half >= 1 && at + half <= (double)n - 1) {
-        out.lower = x[(size_t)floor(at - half)];
-        out.upper = x[(size_t)ceil(at + half)];
+        out.lower = lmw_select(x, n, (size_t)floor(at - half));
+        out.upper = lmw_select(x, n, (size_t)ceil(at + half));
     }
     return out;
+}
+
+static struct lmw_interval largest_of(const double *x, size_t n)
+{
+    double most = (double)NAN;
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, x[i]);
+    return (struct lmw_interval){most, (double)NAN, (double)NAN, (int64_t)n};
 }
 
 static size_t known_values(const double *v, size_t n, double *out)
@@ -296,27 +304,24 @@ static size_t known_values(const double *v, size_t n, double *out)
     return k;
 }
 
-/* Quantiles of one value follow each other in the table: it is sorted once. */
+/* Quantiles of one value follow each other in the table: it is taken once. */
 static int quantiles(const struct lmw_frame *f, const struct lmw_frame_run *run,
                      struct lmw_interval *figure, struct lmw_arena scratch, struct lmw_err *err)
 {
     double *x = LMW_NEW(&scratch, double, run->n ? run->n : 1);
     size_t n = 0;
-    int sorted = -1;
+    int taken = -1;
     if (!x)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %zu values", run->n);
     for (int k = 0; k < LMW_N_FIGURE; k++) {
         if (recipes[k].form != QUANTILE && recipes[k].form != LARGEST)
             continue;
-        if (sorted != (int)recipes[k].value) {
+        if (taken != (int)recipes[k].value) {
             n = known_values(f->v[recipes[k].value] + run->first, run->n, x);
-            lmw_sort(x, n);
-            sorted = (int)recipes[k].value;
+            taken = (int)recipes[k].value;
         }
-        figure[k] = recipes[k].form == QUANTILE
-                        ? quantile_of(x, n, recipes[k].p)
-                        : (struct lmw_interval){n ? x[n - 1] : (double)NAN, (double)NAN,
-                                                (double)NAN, (int64_t)n};
+        figure[k] =
+            recipes[k].form == QUANTILE ? quantile_of(x, n, recipes[k].p) : largest_of(x, n);
     }
     return LMW_OK;
 }

@@ -296,6 +296,24 @@ int lmw_frame_load(struct lmw_frame *f, struct lmw_store *s, const char *const *
     return rc;
 }
 
+int lmw_frame_some(const struct lmw_frame *f, const int *run, int n_run, struct lmw_arena *arena,
+                   struct lmw_frame *out, struct lmw_err *err)
+{
+    *out = *f;
+    out->n_run = n_run;
+    out->run = LMW_NEW(arena, struct lmw_frame_run, (size_t)n_run);
+    out->run_of = LMW_NEW(arena, int32_t, f->n);
+    if (!out->run || !out->run_of)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu records", f->n);
+    for (int i = 0; i < n_run; i++) {
+        const struct lmw_frame_run *r = &f->run[run[i]];
+        out->run[i] = *r;
+        for (size_t k = r->first; k < r->first + r->n; k++)
+            out->run_of[k] = i;
+    }
+    return LMW_OK;
+}
+
 static int say_which(const struct lmw_frame *f, const char *name, int n_model, struct lmw_err *err)
 {
     char known[300] = "";

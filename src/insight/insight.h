@@ -122,7 +122,8 @@ int lmw_insight_summaries(struct lmw_store *s, const char *const *names, int n_n
                           struct lmw_arena *arena, struct lmw_summary **out, struct lmw_err *err);
 
 /* Accuracy by the values of a column (domain) or of a field the records carry in `extra`
- * (language, template_seen), for several runs side by side. Values come in order of appearance;
+ * (language, template_seen), for several runs side by side; the records are read once for all
+ * fields. Values come in order of appearance;
  * records without the field are the value "(none)". n_value is 0 where no record of any run has
  * the field. */
 struct lmw_breakdown {
@@ -132,9 +133,10 @@ struct lmw_breakdown {
     int64_t *n;                    /* [n_value][n_run] records */
     struct lmw_interval *accuracy; /* [n_value][n_run]; NaN where n is 0 */
 };
-int lmw_insight_breakdown(struct lmw_store *s, const struct lmw_summary *rows, int n_row,
-                          const char *field, struct lmw_arena *arena, struct lmw_breakdown *out,
-                          struct lmw_err *err);
+/* out[n_field]; field must live as long as they. */
+int lmw_insight_breakdowns(struct lmw_store *s, const struct lmw_summary *rows, int n_row,
+                           const char *const *field, int n_field, struct lmw_arena *arena,
+                           struct lmw_breakdown *out, struct lmw_err *err);
 
 /* Whether a is nowhere worse and somewhere better than b in those figures (of the ones that are
  * better more or less). Accuracies of other questions and joules of other rails are in no order,

@@ -104,7 +104,7 @@ static int figures_of(struct lmw_load *out, const struct lmw_frame *f, const int
 {
     struct lmw_interval *to[N_FIGURE] = {&out->accuracy, &out->ipj, &out->energy, &out->latency,
                                          &out->ttft};
-    double total[N_SUM + LMW_BLOCK], sum[N_SUM + LMW_BLOCK];
+    double total[N_SUM];
     double *draws = LMW_NEW(&scratch, double, (size_t)N_FIGURE *LMW_RESAMPLES);
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)n);
     struct sums s;
@@ -116,7 +116,7 @@ static int figures_of(struct lmw_load *out, const struct lmw_frame *f, const int
     lmw_resample_draw(r, n_unit);
     lmw_sums_total(&s, total);
     for (int b = 0; b < LMW_RESAMPLES; b++) {
-        lmw_sums_draw(&s, r, b, sum);
+        const double *sum = lmw_sums_draw(&s, r, b);
         for (int k = 0; k < N_FIGURE; k++)
             draws[k * LMW_RESAMPLES + b] = sum[figures[k].top] / sum[figures[k].bottom];
     }

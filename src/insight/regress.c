@@ -2,120 +2,191 @@
  * first five lines and the rules (r2 is 1 where y is constant, nothing where x is, zero watts are
  * no reading) are those of the published harness, so that its numbers can be compared with; unlike
  * there, a pair that is not finite is counted. */
-#include "insight/insight.h"
-#include "insight/resample.h"
+#include "insight/figures.h"
 
 #include <math.h>
 
-enum { X, Y, XX, XY, N, N_SUM };
+/* Lines over axes of n values each. A column of the sums that are drawn is the product of two axes,
+ * centred, over the records in which both axes of a line are known; lines that share an axis, or
+ * the records, share the column. */
+enum { AXES_MAX = 16, ONE = AXES_MAX, COLUMNS_MAX = 5 * LMW_N_LINE };
+enum { N, X, Y, XX, XY, N_SUM };
 
-static void line_of(const double *sum, double *slope, double *intercept)
+struct line {
+    int x, y;
+};
+
+struct lines {
+    const double *axis[AXES_MAX];
+    double mean[AXES_MAX]; /* of what is known */
+    uint32_t absent;       /* axes that some record lacks */
+    int n_axis;
+    size_t n;
+    const struct line *line;
+    int n_line, n_column;
+    struct {
+        int a, b;
+        uint32_t needs;
+    } column[COLUMNS_MAX];
+    int sum[LMW_N_LINE][N_SUM]; /* which column */
+};
+
+static int column_of(struct lines *l, int a, int b, uint32_t needs)
 {
-    double n = sum[N], mx = sum[X] / n, my = sum[Y] / n;
-    double xx = sum[XX] - n * mx * mx, xy = sum[XY] - n * mx * my;
+    int i = 0;
+    while (i < l->n_column &&
+           (l->column[i].a != a || l->column[i].b != b || l->column[i].needs != needs))
+        i++;
+    if (i == l->n_column) {
+        l->column[i].a = a;
+        l->column[i].b = b;
+        l->column[i].needs = needs;
+        l->n_column++;
+    }
+    return i;
+}
+
+static void make_plan(struct lines *l)
+{
+    for (int a = 0; a < l->n_axis; a++) {
+        size_t known = 0;
+        double sum = 0;
+        for (size_t i = 0; i < l->n; i++) {
+            bool there = isfinite(l->axis[a][i]);
+            known += there;
+            sum += there ? l->axis[a][i] : 0;
+        }
+        l->mean[a] = known ? sum / (double)known : 0;
+        l->absent |= (uint32_t)(known < l->n) << a;
+    }
+    for (int k = 0; k < l->n_line; k++) {
+        int x = l->line[k].x, y = l->line[k].y;
+        uint32_t needs = (1u << x | 1u << y) & l->absent;
+        l->sum[k][N] = column_of(l, ONE, ONE, needs);
+        l->sum[k][X] = column_of(l, x, ONE, needs);
+        l->sum[k][Y] = column_of(l, y, ONE, needs);
+        l->sum[k][XX] = column_of(l, x, x, needs);
+        l->sum[k][XY] = column_of(l, x, y, needs);
+    }
+}
+
+static void fill(struct sums *s, const struct lines *l, const int32_t *unit)
+{
+    double v[AXES_MAX + 1] = {[ONE] = 1};
+    for (size_t i = 0; i < l->n; i++) {
+        uint32_t known = 0;
+        for (int a = 0; a < l->n_axis; a++) {
+            v[a] = l->axis[a][i] - l->mean[a];
+            known |= (uint32_t)isfinite(v[a]) << a;
+        }
+        for (int k = 0; k < l->n_column; k++) {
+            uint32_t needs = l->column[k].needs;
+            if ((known & needs) == needs)
+                *lmw_sums_at(s, unit[i], k) += v[l->column[k].a] * v[l->column[k].b];
+        }
+    }
+}
+
+static void line_of(const double *sum, const int at[N_SUM], double *slope, double *intercept)
+{
+    double n = sum[at[N]], mx = sum[at[X]] / n, my = sum[at[Y]] / n;
+    double xx = sum[at[XX]] - n * mx * mx, xy = sum[at[XY]] - n * mx * my;
     /* Of a resample that drew one x only, rounding leaves a little. */
-    *slope = xx > 1e-12 * sum[XX] ? xy / xx : (double)NAN;
+    *slope = xx > 1e-12 * sum[at[XX]] ? xy / xx : (double)NAN;
     *intercept = my - *slope * mx;
 }
 
-/* The pairs that are finite, in front, and their means. */
-struct pairs {
-    double *x, *y;
-    size_t n;
-    double mx, my;
-};
-
-static int take_pairs(struct pairs *p, const double *x, const double *y, size_t n,
-                      struct lmw_arena *arena, struct lmw_err *err)
+static int draw_lines(struct lines *l, const int32_t *unit, int n_unit, struct resample *r,
+                      struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
-    *p = (struct pairs){.x = LMW_NEW(arena, double, n + 1), .y = LMW_NEW(arena, double, n + 1)};
-    if (!p->x || !p->y)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu pairs", n);
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i]) || !isfinite(y[i]))
-            continue;
-        p->mx += x[i];
-        p->my += y[i];
-        p->x[p->n] = x[i];
-        p->y[p->n++] = y[i];
+    struct sums s;
+    size_t n = (size_t)l->n_line * LMW_RESAMPLES;
+    double *slope = LMW_NEW(&scratch, double, n), *intercept = LMW_NEW(&scratch, double, n);
+    make_plan(l);
+    int rc = lmw_sums_open(&s, n_unit, l->n_column, &scratch, err);
+    if (rc < 0 || !slope || !intercept)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for the lines of %zu records", l->n);
+    fill(&s, l, unit);
+    lmw_resample_draw(r, n_unit);
+    for (int b = 0; b < LMW_RESAMPLES; b++) {
+        const double *sum = lmw_sums_draw(&s, r, b);
+        for (int k = 0; k < l->n_line; k++) {
+            double *m = &slope[k * LMW_RESAMPLES + b], *c = &intercept[k * LMW_RESAMPLES + b];
+            line_of(sum, l->sum[k], m, c);
+            *c += l->mean[l->line[k].y] - *m * l->mean[l->line[k].x];
+        }
     }
-    p->mx /= (double)p->n;
-    p->my /= (double)p->n;
+    for (int k = 0; k < l->n_line; k++) {
+        int64_t drawn = n_unit < 2 ? 1 : out[k].n;
+        out[k].slope = lmw_interval_of(out[k].slope.value, slope + k * LMW_RESAMPLES, drawn);
+        out[k].intercept =
+            lmw_interval_of(out[k].intercept.value, intercept + k * LMW_RESAMPLES, drawn);
+    }
     return LMW_OK;
 }
 
-/* Slope and intercept of the centred pairs; r2 from the residuals. */
-static void fit(const struct pairs *p, struct lmw_regression *out)
+static bool is_pair(const double *x, const double *y, size_t i)
 {
-    double xx = 0, xy = 0, yy = 0, residual = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        double dx = p->x[i] - p->mx, dy = p->y[i] - p->my;
-        xx += dx * dx;
-        xy += dx * dy;
-        yy += dy * dy;
+    return isfinite(x[i]) && isfinite(y[i]);
+}
+
+/* Slope and intercept of the centred pairs; r2 from the residuals. */
+static void fit(const double *x, const double *y, size_t n, struct lmw_regression *out)
+{
+    double mx = 0, my = 0, xx = 0, xy = 0, yy = 0, residual = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (is_pair(x, y, i)) {
+            mx += x[i];
+            my += y[i];
+            out->n++;
+        }
+    }
+    mx /= (double)out->n;
+    my /= (double)out->n;
+    out->n_dropped = (int64_t)n - out->n;
+    out->mean_y = my;
+    for (size_t i = 0; i < n; i++) {
+        if (is_pair(x, y, i)) {
+            xx += (x[i] - mx) * (x[i] - mx);
+            xy += (x[i] - mx) * (y[i] - my);
+            yy += (y[i] - my) * (y[i] - my);
+        }
     }
     if (!(xx > 0))
         return;
     double slope = xy / xx;
-    for (size_t i = 0; i < p->n; i++) {
-        double e = p->y[i] - p->my - slope * (p->x[i] - p->mx);
-        residual += e * e;
+    for (size_t i = 0; i < n; i++) {
+        double e = y[i] - my - slope * (x[i] - mx);
+        residual += is_pair(x, y, i) ? e * e : 0;
     }
     out->slope.value = slope;
-    out->intercept.value = p->my - slope * p->mx;
+    out->intercept.value = my - slope * mx;
     out->r2 = yy > 0 ? 1 - residual / yy : 1;
 }
 
-static int draw_lines(const struct pairs *p, struct lmw_regression *out, struct resample *r,
-                      struct lmw_arena scratch, struct lmw_err *err)
-{
-    struct sums s;
-    double sum[N_SUM + LMW_BLOCK], *slope = LMW_NEW(&scratch, double, LMW_RESAMPLES);
-    double *intercept = LMW_NEW(&scratch, double, LMW_RESAMPLES);
-    int32_t *unit = LMW_NEW(&scratch, int32_t, p->n);
-    int n_unit = unit ? lmw_units(unit, (int)p->n) : 0;
-    int rc = lmw_sums_open(&s, n_unit, N_SUM, &scratch, err);
-    if (rc < 0 || !slope || !intercept || !unit)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu pairs", p->n);
-    for (size_t i = 0; i < p->n; i++) {
-        double x = p->x[i] - p->mx, y = p->y[i] - p->my;
-        const double v[N_SUM] = {[X] = x, [Y] = y, [XX] = x * x, [XY] = x * y, [N] = 1};
-        for (int k = 0; k < N_SUM; k++)
-            *lmw_sums_at(&s, unit[i], k) += v[k];
-    }
-    lmw_resample_draw(r, n_unit);
-    for (int b = 0; b < LMW_RESAMPLES; b++) {
-        lmw_sums_draw(&s, r, b, sum);
-        line_of(sum, &slope[b], &intercept[b]);
-        intercept[b] += p->my - slope[b] * p->mx;
-    }
-    out->slope = lmw_interval_of(out->slope.value, slope, out->n);
-    out->intercept = lmw_interval_of(out->intercept.value, intercept, out->n);
-    return LMW_OK;
-}
-
-static int regress(const double *x, const double *y, size_t n, struct lmw_regression *out,
-                   struct resample *r, struct lmw_arena scratch, struct lmw_err *err)
+static int regress(struct lines *l, const int32_t *unit, int n_unit, struct resample *r,
+                   struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_interval unknown = {(double)NAN, (double)NAN, (double)NAN, 0};
-    struct pairs p;
-    *out = (struct lmw_regression){.slope = unknown, .intercept = unknown, .r2 = (double)NAN};
-    int rc = take_pairs(&p, x, y, n, &scratch, err);
-    if (rc < 0)
-        return rc;
-    out->n = (int64_t)p.n;
-    out->n_dropped = (int64_t)(n - p.n);
-    out->mean_y = p.my;
-    fit(&p, out);
-    return isfinite(out->slope.value) ? draw_lines(&p, out, r, scratch, err) : LMW_OK;
+    for (int k = 0; k < l->n_line; k++) {
+        out[k] =
+            (struct lmw_regression){.slope = unknown, .intercept = unknown, .r2 = (double)NAN};
+        fit(l->axis[l->line[k].x], l->axis[l->line[k].y], l->n, &out[k]);
+    }
+    return draw_lines(l, unit, n_unit, r, out, scratch, err);
 }
 
 int lmw_regress(const double *x, const double *y, size_t n, struct lmw_regression *out,
                 struct lmw_arena scratch, struct lmw_err *err)
 {
+    static const struct line only = {0, 1};
+    struct lines l = {.axis = {x, y}, .n_axis = 2, .n = n, .line = &only, .n_line = 1};
     struct resample r;
+    int32_t *unit = LMW_NEW(&scratch, int32_t, n + 1);
     int rc = lmw_resample_open(&r, &scratch, err);
-    return rc < 0 ? rc : regress(x, y, n, out, &r, scratch, err);
+    if (rc == LMW_OK && !unit)
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for %zu pairs", n);
+    return rc < 0 ? rc : regress(&l, unit, lmw_units(unit, (int)n), &r, out, scratch, err);
 }
 
 /* --- the lines of a run --- */
@@ -130,7 +201,8 @@ enum axis {
     WATTS,
     LATENCY,
     LN_LATENCY,
-    FIRST
+    FIRST,
+    N_AXIS
 };
 
 const struct lmw_line_info lmw_lines[LMW_N_LINE] = {
@@ -146,9 +218,7 @@ const struct lmw_line_info lmw_lines[LMW_N_LINE] = {
     {"latency_vs_energy", "s", "J"},
 };
 
-static const struct {
-    enum axis x, y;
-} axes[LMW_N_LINE] = {
+static const struct line axes[LMW_N_LINE] = {
     {PROMPT, FIRST},        {TOTAL, JOULES},   {TOTAL, LATENCY},  {TOTAL, WATTS},
     {LN_TOTAL, WATTS},      {ANSWER, JOULES},  {ANSWER, LATENCY}, {LN_TOTAL, LN_JOULES},
     {LN_TOTAL, LN_LATENCY}, {LATENCY, JOULES},
@@ -169,35 +239,38 @@ static double axis_of(const struct lmw_frame *f, size_t i, enum axis axis)
     case LATENCY: return f->v[LMW_V_LATENCY][i];
     case LN_LATENCY: return log(f->v[LMW_V_LATENCY][i]);
     case FIRST: return f->v[LMW_V_TTFT][i];
+    case N_AXIS: break;
     }
     return NAN;
 }
 
-static int run_lines(const struct lmw_frame *f, const struct lmw_frame_run *run,
-                     struct lmw_regression *out, struct resample *r, struct lmw_arena scratch,
-                     struct lmw_err *err)
+static int run_lines(const struct lmw_frame *f, int i_run, int32_t *stamp, struct resample *r,
+                     struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
-    double *x = LMW_NEW(&scratch, double, run->n + 1), *y = LMW_NEW(&scratch, double, run->n + 1);
-    if (!x || !y)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %zu records", run->n);
-    for (int k = 0; k < LMW_N_LINE; k++) {
-        for (size_t i = 0; i < run->n; i++) {
-            x[i] = axis_of(f, run->first + i, axes[k].x);
-            y[i] = axis_of(f, run->first + i, axes[k].y);
-        }
-        int rc = regress(x, y, run->n, &out[k], r, scratch, err);
-        if (rc < 0)
-            return rc;
+    const struct lmw_frame_run *run = &f->run[i_run];
+    struct lines l = {.n_axis = N_AXIS, .n = run->n, .line = axes, .n_line = LMW_N_LINE};
+    struct run_units u;
+    int rc = lmw_run_units(&u, f, i_run, stamp, &scratch, err);
+    for (int a = 0; a < N_AXIS && rc == LMW_OK; a++) {
+        double *v = LMW_NEW(&scratch, double, run->n + 1);
+        if (!v)
+            return lmw_fail(err, LMW_ENOMEM, "no memory for %zu records", run->n);
+        for (size_t i = 0; i < run->n; i++)
+            v[i] = axis_of(f, run->first + i, (enum axis)a);
+        l.axis[a] = v;
     }
-    return LMW_OK;
+    return rc < 0 ? rc : regress(&l, u.unit, u.n_unit, r, out, scratch, err);
 }
 
 int lmw_frame_lines(const struct lmw_frame *f, struct lmw_regression (*out)[LMW_N_LINE],
                     struct lmw_arena scratch, struct lmw_err *err)
 {
     struct resample r;
+    int32_t *stamp = LMW_NEW(&scratch, int32_t, (size_t)f->n_query + 1);
     int rc = lmw_resample_open(&r, &scratch, err);
+    if (rc == LMW_OK && !stamp)
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for %d questions", f->n_query);
     for (int i = 0; i < f->n_run && rc == LMW_OK; i++)
-        rc = run_lines(f, &f->run[i], out[i], &r, scratch, err);
+        rc = run_lines(f, i, stamp, &r, out[i], scratch, err);
     return rc;
 }

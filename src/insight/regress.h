@@ -19,7 +19,7 @@ enum { LMW_N_LINE = 10 };
 extern const struct lmw_line_info {
     const char *key, *x, *y; /* "total_tokens_vs_energy", "tokens", "J" */
 } lmw_lines[LMW_N_LINE];
-/* out[f->n_run][LMW_N_LINE], over records. */
+/* out[f->n_run][LMW_N_LINE], over records; what is drawn is questions with all their repeats. */
 int lmw_frame_lines(const struct lmw_frame *f, struct lmw_regression (*out)[LMW_N_LINE],
                     struct lmw_arena scratch, struct lmw_err *err);
 

@@ -1,6 +1,7 @@
 /* Counts of draws, and sums weighted by them. See resample.h for what is drawn and why. */
 #include "insight/resample.h"
 
+#include "base/cpu.h"
 #include "base/rng.h"
 #include "base/stat.h"
 
@@ -29,7 +30,9 @@ int lmw_units(int32_t *unit, int n)
 
 int lmw_resample_open(struct resample *r, struct lmw_arena *arena, struct lmw_err *err)
 {
-    *r = (struct resample){0, LMW_NEW(arena, double, (size_t)LMW_UNITS_MAX *LMW_RESAMPLES)};
+    _Static_assert(LMW_RESAMPLES % LMW_BLOCK == 0, "whole tiles");
+    *r = (struct resample){0, lmw_cpu_flags() & LMW_CPU_AVX2,
+                           LMW_NEW(arena, double, (size_t)LMW_UNITS_MAX *LMW_RESAMPLES)};
     return r->count ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for resamples");
 }
 
@@ -42,62 +45,75 @@ void lmw_resample_draw(struct resample *r, int n_unit)
     memset(r->count, 0, sizeof *r->count * LMW_RESAMPLES * (size_t)n_unit);
     lmw_rng_init(&rng, SEED);
     for (int b = 0; b < LMW_RESAMPLES; b++) {
-        double *count = r->count + (size_t)b * (size_t)n_unit;
+        double *count =
+            r->count + (size_t)(b / LMW_BLOCK) * (size_t)n_unit * LMW_BLOCK + b % LMW_BLOCK;
         for (int i = 0; i < n_unit; i++)
-            count[lmw_rng_below(&rng, (uint32_t)n_unit)]++;
+            count[(size_t)lmw_rng_below(&rng, (uint32_t)n_unit) * LMW_BLOCK]++;
     }
 }
 
 int lmw_sums_open(struct sums *s, int n_unit, int n_column, struct lmw_arena *arena,
                   struct lmw_err *err)
 {
-    size_t blocks = ((size_t)n_column + LMW_BLOCK - 1) / LMW_BLOCK;
-    size_t n = blocks * LMW_BLOCK * (size_t)n_unit;
-    *s = (struct sums){n_unit, n_column, LMW_NEW(arena, double, n ? n : 1)};
-    return s->x ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d sums", n_column);
-}
-
-/* What the compiler keeps in registers, on any machine. n_pair is a constant at every call. */
-typedef double pair __attribute__((vector_size(16)));
-
-static inline __attribute__((always_inline)) void add_pairs(const double *x, const double *count,
-                                                            int n_unit, int n_pair, double *out)
-{
-    pair sum[LMW_BLOCK / 2] = {{0}};
-    for (int u = 0; u < n_unit; u++) {
-        const pair *v = (const void *)(x + (size_t)u * LMW_BLOCK);
-        double w = count ? count[u] : 1;
-        pair weight = {w, w};
-        for (int k = 0; k < n_pair; k++)
-            sum[k] += weight * v[k];
-    }
-    memcpy(out, sum, sizeof sum);
-}
-
-static void add_all(const struct sums *s, const double *count, double *out)
-{
-    for (int k = 0; k < s->n_column; k += LMW_BLOCK) {
-        const double *x = lmw_sums_at(s, 0, k);
-        switch (s->n_column - k) {
-        case 1:
-        case 2: add_pairs(x, count, s->n_unit, 1, out + k); break;
-        case 3:
-        case 4: add_pairs(x, count, s->n_unit, 2, out + k); break;
-        case 5:
-        case 6: add_pairs(x, count, s->n_unit, 3, out + k); break;
-        default: add_pairs(x, count, s->n_unit, 4, out + k); break;
-        }
-    }
+    int width = (n_column + LMW_BLOCK - 1) / LMW_BLOCK * LMW_BLOCK;
+    *s = (struct sums){.n_unit = n_unit, .n_column = n_column, .width = width, .tile = -1};
+    s->x = LMW_NEW(arena, double, (size_t)width *(size_t)n_unit + 1);
+    s->drawn = LMW_NEW(arena, double, (size_t)width *LMW_BLOCK + 1);
+    return s->x && s->drawn ? LMW_OK
+                            : lmw_fail(err, LMW_ENOMEM, "no memory for %d sums", n_column);
 }
 
 void lmw_sums_total(const struct sums *s, double *out)
 {
-    add_all(s, NULL, out);
+    for (int k = 0; k < s->n_column; k++) {
+        out[k] = 0;
+        for (int u = 0; u < s->n_unit; u++)
+            out[k] += *lmw_sums_at(s, u, k);
+    }
 }
 
-void lmw_sums_draw(const struct sums *s, const struct resample *r, int b, double *out)
+/* Four columns of four resamples. Each sum is added up in the order of the units, by one lane: the
+ * same to the bit whatever the width of the machine's registers. */
+typedef double quad __attribute__((vector_size(LMW_BLOCK * sizeof(double))));
+
+static inline __attribute__((always_inline)) void add_tile(const struct sums *s, int block,
+                                                           const double *count)
 {
-    add_all(s, r->count + (size_t)b * (size_t)r->n_unit, out);
+    quad a = {0}, b = {0}, c = {0}, d = {0}; /* by name: an array would live in memory */
+    const quad *x = (const void *)lmw_sums_at(s, 0, block * LMW_BLOCK);
+    for (int u = 0; u < s->n_unit; u++, count += LMW_BLOCK) {
+        a += x[u] * count[0];
+        b += x[u] * count[1];
+        c += x[u] * count[2];
+        d += x[u] * count[3];
+    }
+    double *out = s->drawn + block * LMW_BLOCK;
+    memcpy(out, &a, sizeof a);
+    memcpy(out + s->width, &b, sizeof b);
+    memcpy(out + 2 * s->width, &c, sizeof c);
+    memcpy(out + 3 * s->width, &d, sizeof d);
+}
+
+static void add_tiles_ref(const struct sums *s, const double *count)
+{
+    for (int block = 0; block * LMW_BLOCK < s->width; block++)
+        add_tile(s, block, count);
+}
+
+LMW_TARGET("avx2") static void add_tiles_avx2(const struct sums *s, const double *count)
+{
+    for (int block = 0; block * LMW_BLOCK < s->width; block++)
+        add_tile(s, block, count);
+}
+
+const double *lmw_sums_draw(struct sums *s, const struct resample *r, int b)
+{
+    if (s->tile != b / LMW_BLOCK) {
+        s->tile = b / LMW_BLOCK;
+        const double *count = r->count + (size_t)s->tile * (size_t)r->n_unit * LMW_BLOCK;
+        (r->wide ? add_tiles_avx2 : add_tiles_ref)(s, count);
+    }
+    return s->drawn + b % LMW_BLOCK * s->width;
 }
 
 struct lmw_interval lmw_interval_of(double value, double *draws, int64_t n)
@@ -113,9 +129,8 @@ struct lmw_interval lmw_interval_of(double value, double *draws, int64_t n)
     out.value = value;
     /* One record says nothing of others; nor does a figure that many resamples leave undefined. */
     if (n > 1 && known >= LMW_RESAMPLES * 19 / 20) {
-        lmw_sort(draws, (size_t)known);
-        out.lower = lmw_quantile_sorted(draws, (size_t)known, 0.025);
-        out.upper = lmw_quantile_sorted(draws, (size_t)known, 0.975);
+        out.lower = lmw_quantile(draws, (size_t)known, 0.025);
+        out.upper = lmw_quantile(draws, (size_t)known, 0.975);
     }
     return out;
 }

@@ -14,25 +14,30 @@
 
 #include "insight/insight.h"
 
-enum { LMW_RESAMPLES = 1000, LMW_UNITS_MAX = 2048, LMW_BLOCK = 8 };
+enum { LMW_RESAMPLES = 1000, LMW_UNITS_MAX = 2048, LMW_BLOCK = 4 };
 
 /* unit[i]: the unit of question i of n. Returns how many units there are. Fixed seed. */
 int lmw_units(int32_t *unit, int n);
 
-/* How often each unit is drawn in each resample. */
+/* How often each unit is drawn in each resample, LMW_BLOCK resamples beside each other: unit u in
+ * resample b is count[(b / 4 * n_unit + u) * 4 + b % 4]. */
 struct resample {
     int n_unit;
-    double *count; /* [LMW_RESAMPLES][n_unit], with room for LMW_UNITS_MAX */
+    bool wide;     /* the machine has AVX2 */
+    double *count; /* with room for LMW_UNITS_MAX units */
 };
 int lmw_resample_open(struct resample *r, struct lmw_arena *arena, struct lmw_err *err);
 /* Fixed seed: as many units, the same draws; drawn only where the number is another than before. */
 void lmw_resample_draw(struct resample *r, int n_unit);
 
-/* Columns of sums over units, in blocks of LMW_BLOCK columns so that a block's sums stay in
- * registers: value of unit u, column k is x[(k / 8 * n_unit + u) * 8 + k % 8]. */
+/* Columns of sums over units, in blocks of LMW_BLOCK: value of unit u, column k is
+ * x[(k / 4 * n_unit + u) * 4 + k % 4]. Sums over draws are a product of two matrices, taken in
+ * tiles of 4 resamples by 4 columns that stay in registers. */
 struct sums {
-    int n_unit, n_column;
+    int n_unit, n_column, width; /* width: n_column in whole blocks */
     double *x;
+    double *drawn; /* [LMW_BLOCK][width] the sums of resamples tile * 4 .. */
+    int tile;
 };
 int lmw_sums_open(struct sums *s, int n_unit, int n_column, struct lmw_arena *arena,
                   struct lmw_err *err);
@@ -41,11 +46,13 @@ static inline double *lmw_sums_at(const struct sums *s, int unit, int k)
     return &s->x[((size_t)(k / LMW_BLOCK) * (size_t)s->n_unit + (size_t)unit) * LMW_BLOCK +
                  (size_t)(k % LMW_BLOCK)];
 }
-/* out[k]: the sum over all units, or over those of resample b. Has room for a whole block more. */
+/* out[n_column]: the sum over all units. */
 void lmw_sums_total(const struct sums *s, double *out);
-void lmw_sums_draw(const struct sums *s, const struct resample *r, int b, double *out);
+/* [n_column]: the sum over those of resample b; valid until the next call. Ask in ascending order:
+ * four are made at once. */
+const double *lmw_sums_draw(struct sums *s, const struct resample *r, int b);
 
-/* The 2.5 % and 97.5 % quantiles of the draws of a figure (sorts them); unknown where value is. */
+/* The 2.5 % and 97.5 % quantiles of the draws of a figure (reorders them); unknown where value is. */
 struct lmw_interval lmw_interval_of(double value, double *draws, int64_t n);
 
 #endif

@@ -124,7 +124,7 @@ static int draw_factors(const struct pairs *p, const int place[N_PLACE], bool cr
 {
     struct sums s;
     struct resample r;
-    double sum[N_PLACE * N_SUM + LMW_BLOCK], v[N_FACTOR];
+    double total[N_PLACE * N_SUM], v[N_FACTOR];
     double *draws = LMW_NEW(&scratch, double, (size_t)N_FACTOR *LMW_RESAMPLES);
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)p->f->n_query + 1);
     int n_unit = unit ? lmw_units(unit, p->f->n_query) : 0, n = 0;
@@ -137,13 +137,12 @@ static int draw_factors(const struct pairs *p, const int place[N_PLACE], bool cr
         n += sum_run(p, place[k], unit, k * N_SUM, &s);
     lmw_resample_draw(&r, n_unit);
     for (int b = 0; b < LMW_RESAMPLES; b++) {
-        lmw_sums_draw(&s, &r, b, sum);
-        factors_of(sum, crossed, v);
+        factors_of(lmw_sums_draw(&s, &r, b), crossed, v);
         for (int k = 0; k < N_FACTOR; k++)
             draws[k * LMW_RESAMPLES + b] = v[k];
     }
-    lmw_sums_total(&s, sum);
-    factors_of(sum, crossed, v);
+    lmw_sums_total(&s, total);
+    factors_of(total, crossed, v);
     for (int k = 0; k < N_FACTOR; k++)
         factor[k] = lmw_interval_of(v[k], draws + k * LMW_RESAMPLES, n_unit < 2 ? 1 : n);
     return LMW_OK;

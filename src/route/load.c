@@ -65,7 +65,9 @@ static int common_questions(struct lmw_routes *r, struct lmw_arena *arena, struc
         seen[q] = true;
     }
     r->query = query;
-    r->n_left_out = f->n_query - r->cells.n;
+    for (int q = 0; q < f->n_query; q++)
+        r->n_left_out += x->first[q + 1] > x->first[q];
+    r->n_left_out -= r->cells.n;
     return r->cells.n ? LMW_OK
                       : lmw_fail(err, LMW_EARG,
                                  "no question was asked of all %d runs: a question is the same "
@@ -142,6 +144,23 @@ static int describe(struct lmw_routes *r, struct lmw_arena *arena, struct lmw_er
     return LMW_OK;
 }
 
+/* From the frame of exactly the runs that take part. */
+static int finish(struct lmw_routes *r, const struct lmw_prices *prices, struct lmw_arena *arena,
+                  struct lmw_err *err)
+{
+    const uint32_t wanted = LMW_V_BIT(LMW_V_ACC) | LMW_V_BIT(LMW_V_ENERGY) |
+                            LMW_V_BIT(LMW_V_FLOPS) | LMW_V_BIT(LMW_V_COST) |
+                            LMW_V_BIT(LMW_V_LATENCY) | LMW_V_BIT(LMW_V_PROMPT_TOKENS) |
+                            LMW_V_BIT(LMW_V_COMPLETION_TOKENS);
+    int rc = describe(r, arena, err);
+    if (rc < 0 || (rc = lmw_cross_build(&r->cross, &r->frame, wanted, arena, err)) < 0 ||
+        (rc = common_questions(r, arena, err)) < 0 || (rc = fill(r, arena, err)) < 0)
+        return rc;
+    if (prices)
+        price(r, prices);
+    return LMW_OK;
+}
+
 int lmw_routes_load(struct lmw_routes *r, struct lmw_store *s, const char *const *local,
                     int n_local, const char *cloud, const struct lmw_prices *prices,
                     struct lmw_arena *arena, struct lmw_err *err)
@@ -149,20 +168,25 @@ int lmw_routes_load(struct lmw_routes *r, struct lmw_store *s, const char *const
     const char *names[2 * LMW_LOCAL_MAX];
     *r = (struct lmw_routes){0};
     int n = resolve_all(r, s, local, n_local, cloud, names, arena, err), rc;
-    if (n < 0)
-        return n;
-    const uint32_t wanted = LMW_V_BIT(LMW_V_ACC) | LMW_V_BIT(LMW_V_ENERGY) |
-                            LMW_V_BIT(LMW_V_FLOPS) | LMW_V_BIT(LMW_V_COST) |
-                            LMW_V_BIT(LMW_V_LATENCY) | LMW_V_BIT(LMW_V_PROMPT_TOKENS) |
-                            LMW_V_BIT(LMW_V_COMPLETION_TOKENS);
-    if ((rc = lmw_frame_load(&r->frame, s, names, n, NULL, arena, err)) < 0 ||
-        (rc = describe(r, arena, err)) < 0 ||
-        (rc = lmw_cross_build(&r->cross, &r->frame, wanted, arena, err)) < 0 ||
-        (rc = common_questions(r, arena, err)) < 0 || (rc = fill(r, arena, err)) < 0)
-        return rc;
-    if (prices)
-        price(r, prices);
-    return LMW_OK;
+    if (n < 0 || (rc = lmw_frame_load(&r->frame, s, names, n, NULL, arena, err)) < 0)
+        return n < 0 ? n : rc;
+    return finish(r, prices, arena, err);
+}
+
+int lmw_routes_from(struct lmw_routes *r, const struct lmw_frame *f, struct lmw_store *s,
+                    const char *const *local, int n_local, const char *cloud,
+                    const struct lmw_prices *prices, struct lmw_arena *arena, struct lmw_err *err)
+{
+    const char *names[2 * LMW_LOCAL_MAX];
+    int run[2 * LMW_LOCAL_MAX];
+    *r = (struct lmw_routes){0};
+    int n = resolve_all(r, s, local, n_local, cloud, names, arena, err);
+    for (int i = 0; i < n; i++) {
+        if ((run[i] = lmw_frame_find(f, names[i], err)) < 0)
+            return LMW_EARG;
+    }
+    int rc = n < 0 ? n : lmw_frame_some(f, run, n, arena, &r->frame, err);
+    return rc < 0 ? rc : finish(r, prices, arena, err);
 }
 
 int lmw_cells_some(const struct lmw_cells *c, const int64_t *which, int64_t n,

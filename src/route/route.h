@@ -63,6 +63,12 @@ int lmw_routes_load(struct lmw_routes *r, struct lmw_store *s, const char *const
                     int n_local, const char *cloud, const struct lmw_prices *prices,
                     struct lmw_arena *arena, struct lmw_err *err);
 
+/* The same, from records that are loaded already: those of f, which has all runs that are named.
+ * s only says which they are. */
+int lmw_routes_from(struct lmw_routes *r, const struct lmw_frame *f, struct lmw_store *s,
+                    const char *const *local, int n_local, const char *cloud,
+                    const struct lmw_prices *prices, struct lmw_arena *arena, struct lmw_err *err);
+
 /* Leaves only these of its questions. */
 int lmw_routes_keep(struct lmw_routes *r, const int64_t *which, int64_t n, struct lmw_arena *arena,
                     struct lmw_err *err);

@@ -76,19 +76,9 @@ static int begin(struct import *im, struct target *t, const char *date, struct l
 {
     char now[32];
     lmw_date_iso(now);
-    struct lmw_run run = {
-        .name = t->name,
-        .settings_hash = im->hash,
-        .settings = SETTINGS,
-        .environment = "{}",
-        .date = date ? date : now,
-        .finished = true,
-        .idle_before_mw = LMW_NULL,
-        .idle_loaded_mw = LMW_NULL,
-        .idle_after_mw = LMW_NULL,
-        .peak_rss_bytes = LMW_NULL,
-        .file_bytes = LMW_NULL,
-    };
+    struct lmw_run run = lmw_run_named(t->name, im->hash, date ? date : now);
+    run.settings = SETTINGS;
+    run.finished = true;
     bool resumed;
     int rc = lmw_store_begin_run(im->s, &run, &resumed, err);
     t->id = run.id;

@@ -42,6 +42,21 @@ struct lmw_run {
     /* Measured once per run; LMW_NULL when not. */
     int64_t idle_before_mw, idle_loaded_mw, idle_after_mw, peak_rss_bytes, file_bytes;
 };
+/* A run of which nothing is measured, with empty settings and environment. */
+static inline struct lmw_run lmw_run_named(const char *name, const char *settings_hash,
+                                           const char *date)
+{
+    return (struct lmw_run){.name = name,
+                            .settings_hash = settings_hash,
+                            .settings = "{}",
+                            .environment = "{}",
+                            .date = date,
+                            .idle_before_mw = LMW_NULL,
+                            .idle_loaded_mw = LMW_NULL,
+                            .idle_after_mw = LMW_NULL,
+                            .peak_rss_bytes = LMW_NULL,
+                            .file_bytes = LMW_NULL};
+}
 /* Finds the run of that name, or makes it. The strings of *run are the caller's and go in;
  * run->id comes out, and of a run that was there its `finished` and measured values. The run is
  * this store's to write until it is closed: another process that begins it meanwhile gets

@@ -142,18 +142,10 @@ static int begin(struct job *j, struct lmw_err *err)
 {
     struct study *st = j->st;
     lmw_date_iso(j->date);
-    j->run = (struct lmw_run){
-        .name = j->plan->name,
-        .settings_hash = j->plan->settings_hash,
-        .settings = j->plan->settings,
-        .environment = j->plan->environment,
-        .date = j->date,
-        .idle_before_mw = LMW_NULL,
-        .idle_loaded_mw = LMW_NULL,
-        .idle_after_mw = LMW_NULL,
-        .peak_rss_bytes = LMW_NULL,
-        .file_bytes = j->plan->file_bytes,
-    };
+    j->run = lmw_run_named(j->plan->name, j->plan->settings_hash, j->date);
+    j->run.settings = j->plan->settings;
+    j->run.environment = j->plan->environment;
+    j->run.file_bytes = j->plan->file_bytes;
     int rc = lmw_store_begin_run(st->store, &j->run, &j->result->resumed, err);
     if (rc < 0)
         return rc;

@@ -172,6 +172,15 @@ static void statistics_by_hand(void **state)
     assert_true(lmw_mean(x, 4) == 2.5);
     assert_true(fabs(lmw_sd(x, 4) - 1.2909944487358056) < 1e-15);
     assert_true(lmw_quantile(x, 4, 0.5) == 2.5 && lmw_quantile(x, 4, 1) == 4);
+    double y[101], sorted[101];
+    for (int i = 0; i < 101; i++)
+        y[i] = sorted[i] = (i * 37 + i % 5) % 23; /* with many equal ones */
+    lmw_sort(sorted, 101);
+    for (size_t k = 0; k < 101; k += 7) {
+        assert_true(lmw_select(y, 101, k) == sorted[k] && y[k] == sorted[k]);
+        assert_true(lmw_quantile(y, 101, (double)k / 130) ==
+                    lmw_quantile_sorted(sorted, 101, (double)k / 130));
+    }
     assert_true(isnan(lmw_mean(x, 0)) && isnan(lmw_quantile(x, 0, 0.5)) && isnan(lmw_sd(x, 1)));
     lmw_wilson(9, 10, 1.96, &lower, &upper); /* 0.5958 .. 0.9821, Wilson (1927) */
     assert_true(fabs(lower - 0.5958) < 1e-3 && fabs(upper - 0.9821) < 1e-3);

@@ -49,16 +49,7 @@ static int teardown(void **state)
 static int64_t run(struct fixture *f, const char *name)
 {
     bool resumed;
-    struct lmw_run r = {.name = name,
-                        .settings_hash = "0123456789abcdef",
-                        .settings = "{}",
-                        .environment = "{}",
-                        .date = "2026-11-21T00:00:00Z",
-                        .idle_before_mw = LMW_NULL,
-                        .idle_loaded_mw = LMW_NULL,
-                        .idle_after_mw = LMW_NULL,
-                        .peak_rss_bytes = LMW_NULL,
-                        .file_bytes = LMW_NULL};
+    struct lmw_run r = lmw_run_named(name, "0123456789abcdef", "2026-11-21T00:00:00Z");
     assert_int_equal(lmw_store_begin_run(f->store, &r, &resumed, &f->err), 0);
     return r.id;
 }

@@ -57,6 +57,12 @@ static void ratios_of_means(void **state)
     assert_true(s->energy_j.lower <= 15 && s->energy_j.upper >= 15 && s->energy_j.lower >= 10);
 }
 
+static int by(struct fixture *f, const struct lmw_summary *row, const char *field,
+              struct lmw_breakdown *out)
+{
+    return lmw_insight_breakdowns(f->store, row, 1, &field, 1, &f->arena, out, &f->err);
+}
+
 /* Accuracy and joules of the same records: those that were scored, and those that failed. */
 static void unscored_can_be_left_out(void **state)
 {
@@ -74,7 +80,7 @@ static void unscored_can_be_left_out(void **state)
     assert_true(fabs(s->accuracy.value - 0.5) <= 1e-12);
     assert_true(fabs(s->ipj.value - 0.5 / 15) <= 1e-12);
     assert_true(s->excludes_unscored && s->n_unscored == 1 && s->n_record == 3);
-    assert_int_equal(lmw_insight_breakdown(f->store, s, 1, "language", &f->arena, &b, &f->err), 0);
+    assert_int_equal(by(f, s, "language", &b), 0);
     assert_true(b.n[0] == 2 && fabs(b.accuracy[0].value - 0.5) <= 1e-12);
     s = summaries(f, 1);
     assert_true(fabs(s->accuracy.value - 1.0 / 3) <= 1e-12);
@@ -124,7 +130,7 @@ static void run_without_scores(void **state)
     assert_true(isnan(s->accuracy.value) && isnan(s->ipw.value) && isnan(s->ipj.value));
     assert_true(fabs(s->energy_j.value - 15) <= 1e-12);
     assert_false(s->pareto);
-    assert_int_equal(lmw_insight_breakdown(f->store, s, 1, "language", &f->arena, &b, &f->err), 0);
+    assert_int_equal(by(f, s, "language", &b), 0);
     assert_int_equal(b.n_value, 2);
     assert_true(isnan(b.accuracy[0].value));
 }
@@ -189,15 +195,25 @@ static void breakdown_by_an_extra_field(void **state)
     add(f, a, 1, 1, 1, NULL);
     struct lmw_summary *rows = summaries(f, 1);
     struct lmw_breakdown b;
-    assert_int_equal(lmw_insight_breakdown(f->store, rows, 1, "seen", &f->arena, &b, &f->err), 0);
+    assert_int_equal(by(f, rows, "seen", &b), 0);
     assert_int_equal(b.n_value, 3);
     assert_string_equal(b.value[0], "true");
     assert_int_equal(b.n[0], 2);
     assert_true(fabs(b.accuracy[0].value - 0.5) <= 1e-12);
     assert_string_equal(b.value[2], "(none)");
-    assert_int_equal(lmw_insight_breakdown(f->store, rows, 1, "nobody", &f->arena, &b, &f->err),
-                     0);
+    assert_int_equal(by(f, rows, "nobody", &b), 0);
     assert_int_equal(b.n_value, 0);
+
+    /* several at once, columns among them: each as it is alone */
+    static const char *const fields[] = {"nobody", "model", "seen"};
+    struct lmw_breakdown all[3];
+    assert_int_equal(lmw_insight_breakdowns(f->store, rows, 1, fields, 3, &f->arena, all, &f->err),
+                     0);
+    assert_int_equal(all[0].n_value, 0);
+    assert_int_equal(all[1].n_value, 1);
+    assert_string_equal(all[1].value[0], "m");
+    assert_true(all[1].n[0] == 4 && fabs(all[1].accuracy[0].value - 0.75) <= 1e-12);
+    assert_true(all[2].n_value == 3 && all[2].n[0] == 2);
 }
 
 static void unknown_run_lists_the_known(void **state)

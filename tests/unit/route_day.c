@@ -2,11 +2,8 @@
  * batches, tries; and that the totals of a long day are those of the simulation. */
 #include "route/route.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "route_scratch.h"
 
-#include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +13,8 @@
 enum { N = 4 };
 
 struct fixture {
-    struct lmw_arena arena;
+    struct scratch scratch;
     struct lmw_err err;
-    char path[64];
     uint8_t right[2 * N];
     double joules[2 * N], seconds[2 * N], asked[N], told[N];
     struct lmw_cells c;
@@ -31,11 +27,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     static const char *const model[] = {"local", "cloud"};
-    assert_int_equal(lmw_arena_open(&f->arena, (size_t)1 << 30, &f->err), 0);
-    snprintf(f->path, sizeof f->path, "/tmp/lmw-route-XXXXXX");
-    int fd = mkstemp(f->path);
-    assert_true(fd >= 0);
-    close(fd);
+    scratch_open(&f->scratch);
     for (int q = 0; q < N; q++) {
         f->right[q] = q < 2;
         f->right[N + q] = 1;
@@ -65,25 +57,24 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    unlink(f->path);
-    lmw_arena_close(&f->arena);
+    scratch_close(&f->scratch);
     free(f);
     return 0;
 }
 
 static void trace(struct fixture *f, const char *text)
 {
-    FILE *out = fopen(f->path, "w");
+    FILE *out = fopen(f->scratch.path, "w");
     assert_non_null(out);
     fputs(text, out);
     assert_int_equal(fclose(out), 0);
-    f->d.traffic.trace = f->path;
+    f->d.traffic.trace = f->scratch.path;
 }
 
 static struct lmw_day day(struct fixture *f, struct lmw_strategy s)
 {
     struct lmw_day out;
-    if (lmw_day_run(&f->c, &f->d, &s, 1, &out, f->arena, &f->err) < 0)
+    if (lmw_day_run(&f->c, &f->d, &s, 1, &out, f->scratch.arena, &f->err) < 0)
         fail_msg("%s", f->err.msg);
     return out;
 }
@@ -165,8 +156,8 @@ static void as_the_simulation(void **state)
     struct lmw_day got[S], again[S];
     f->d.traffic.rate = 100000;
     f->d.traffic.limit = 100000;
-    assert_int_equal(lmw_route_simulate(&f->c, s, S, want, f->arena, &f->err), 0);
-    assert_int_equal(lmw_day_run(&f->c, &f->d, s, S, got, f->arena, &f->err), 0);
+    assert_int_equal(lmw_route_simulate(&f->c, s, S, want, f->scratch.arena, &f->err), 0);
+    assert_int_equal(lmw_day_run(&f->c, &f->d, s, S, got, f->scratch.arena, &f->err), 0);
     for (int i = 0; i < S; i++) {
         double n = (double)got[i].n;
         assert_int_equal(got[i].n, 100000);
@@ -178,7 +169,7 @@ static void as_the_simulation(void **state)
         assert_true(isnan(got[i].total[LMW_USD]));
     }
     f->d.n_thread = 3;
-    assert_int_equal(lmw_day_run(&f->c, &f->d, s, S, again, f->arena, &f->err), 0);
+    assert_int_equal(lmw_day_run(&f->c, &f->d, s, S, again, f->scratch.arena, &f->err), 0);
     for (int i = 0; i < S; i++) {
         assert_int_equal(again[i].n_right, got[i].n_right);
         assert_true(again[i].total[LMW_JOULES] == got[i].total[LMW_JOULES]);
@@ -247,7 +238,7 @@ static void assert_refused(struct fixture *f, const char *text, const char *what
 {
     struct lmw_day out;
     trace(f, text);
-    int rc = lmw_day_run(&f->c, &f->d, &local, 1, &out, f->arena, &f->err);
+    int rc = lmw_day_run(&f->c, &f->d, &local, 1, &out, f->scratch.arena, &f->err);
     if (rc == 0 || !strstr(f->err.msg, what))
         fail_msg("'%s': %d %s", text, rc, rc ? f->err.msg : "taken");
 }
@@ -266,7 +257,8 @@ static void faults_of_traces(void **state)
     assert_refused(f, "", "no query arrived");
     assert_refused(f, "timestamp\n", "no query arrived");
     f->d.traffic.trace = "/nowhere/trace.csv";
-    assert_int_equal(lmw_day_run(&f->c, &f->d, &local, 1, &out, f->arena, &f->err), LMW_EIO);
+    assert_int_equal(lmw_day_run(&f->c, &f->d, &local, 1, &out, f->scratch.arena, &f->err),
+                     LMW_EIO);
     assert_non_null(strstr(f->err.msg, "/nowhere/trace.csv"));
 }
 
@@ -283,7 +275,8 @@ static void queries_without_seconds_or_joules(void **state)
     d = day(f, local);
     assert_true(d.n_right > 0 && isnan(d.total[LMW_JOULES]));
     f->c.amount[LMW_SECONDS] = NULL;
-    assert_int_equal(lmw_day_run(&f->c, &f->d, &local, 1, &out, f->arena, &f->err), LMW_EARG);
+    assert_int_equal(lmw_day_run(&f->c, &f->d, &local, 1, &out, f->scratch.arena, &f->err),
+                     LMW_EARG);
 }
 
 int main(void)

@@ -1,55 +1,9 @@
 /* Cells from a store: which questions count, repeats, what is right, what is not known, prices. */
 #include "route/route.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "insight_store.h"
 
-#include <cmocka.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-struct fixture {
-    char dir[64], path[96];
-    struct lmw_store *store;
-    struct lmw_arena arena;
-    struct lmw_err err;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    snprintf(f->dir, sizeof f->dir, "/tmp/lmw-route-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
-    assert_int_equal(lmw_arena_open(&f->arena, (size_t)1 << 32, &f->err), 0);
-    assert_int_equal(lmw_store_open(&f->store, f->path, &f->err), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    char rm[160];
-    lmw_store_close(f->store);
-    lmw_arena_close(&f->arena);
-    snprintf(rm, sizeof rm, "rm -r %s", f->dir);
-    assert_int_equal(system(rm), 0);
-    free(f);
-    return 0;
-}
-
-static int64_t run(struct fixture *f, const char *name)
-{
-    bool resumed;
-    struct lmw_run r = {.name = name, .settings_hash = "0123456789abcdef", .date = "2026-01-01"};
-    assert_int_equal(lmw_store_begin_run(f->store, &r, &resumed, &f->err), 0);
-    return r.id;
-}
 
 /* joules < 0: no valid reading; score NaN: nobody judged. */
 static void add(struct fixture *f, int64_t run_id, const char *id, int repeat, double score,
@@ -115,6 +69,34 @@ static void repeats_are_one_question(void **state)
     assert_true(fabs(r.cells.amount[LMW_JOULES][0] - 2) < 1e-9);
     assert_true(isnan(r.cells.amount[LMW_JOULES][1]));
     assert_int_equal(lmw_route_known(&r.cells, LMW_JOULES), 0);
+}
+
+/* Records that are there already, in another order and with runs that do not take part. */
+static void from_a_frame(void **state)
+{
+    struct fixture *f = *state;
+    struct lmw_routes r, alone;
+    struct lmw_frame frame;
+    int64_t c = run(f, "c"), other = run(f, "other"), b = run(f, "b"), a = run(f, "a");
+    static const char *const ids[] = {"x", "y", "z"}, *const local[] = {"a", "b"};
+    for (int i = 0; i < 3; i++) {
+        add(f, other, "elsewhere", i, 1, 1);
+        add(f, c, ids[i], 0, 1, 10 + i);
+        add(f, b, ids[2 - i], 0, i == 0, 2 + i);
+        add(f, a, ids[i], 0, i == 2, 1 + i);
+    }
+    assert_int_equal(lmw_frame_load(&frame, f->store, NULL, 0, NULL, &f->arena, &f->err), 0);
+    assert_int_equal(lmw_routes_load(&alone, f->store, local, 2, "c", NULL, &f->arena, &f->err),
+                     0);
+    assert_int_equal(
+        lmw_routes_from(&r, &frame, f->store, local, 2, "c", NULL, &f->arena, &f->err), 0);
+    assert_true(r.cells.n == 3 && r.cells.n_local == 2 && r.n_left_out == 0);
+    assert_string_equal(r.cells.model[0], "a");
+    assert_memory_equal(r.cells.right, alone.cells.right, 9);
+    assert_memory_equal(r.cells.amount[LMW_JOULES], alone.cells.amount[LMW_JOULES],
+                        9 * sizeof(double));
+    for (int q = 0; q < 3; q++)
+        assert_string_equal(r.frame.query[r.query[q]], alone.frame.query[alone.query[q]]);
 }
 
 static void stated_prices(void **state)
@@ -185,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(common_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(repeats_are_one_question, setup, teardown),
+        cmocka_unit_test_setup_teardown(from_a_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(stated_prices, setup, teardown),
         cmocka_unit_test_setup_teardown(several_runs_of_one_name, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),

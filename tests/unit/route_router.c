@@ -2,11 +2,8 @@
  * same when read back, and refuse files that are none. */
 #include "route/route.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "route_scratch.h"
 
-#include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +16,8 @@
 enum { N = 400 };
 
 struct fixture {
-    struct lmw_arena arena;
+    struct scratch scratch;
     struct lmw_err err;
-    char path[64];
     uint8_t right[3 * N];
     double joules[3 * N];
     char text[N][160];
@@ -45,11 +41,7 @@ static int setup(void **state)
     static const char *const models[] = {"big", "small", "cloud"};
     struct fixture *f = calloc(1, sizeof *f);
     struct lmw_rng rng;
-    assert_int_equal(lmw_arena_open(&f->arena, (size_t)1 << 32, &f->err), 0);
-    snprintf(f->path, sizeof f->path, "/tmp/lmw-router-XXXXXX");
-    int fd = mkstemp(f->path);
-    assert_true(fd >= 0);
-    close(fd);
+    scratch_open(&f->scratch);
     lmw_rng_init(&rng, 5);
     for (int q = 0; q < N; q++) {
         int topic = (int)lmw_rng_below(&rng, 3);
@@ -84,8 +76,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    unlink(f->path);
-    lmw_arena_close(&f->arena);
+    scratch_close(&f->scratch);
     free(f);
     return 0;
 }
@@ -95,7 +86,7 @@ static struct lmw_router *fit(struct fixture *f, const char *kind, struct lmw_fi
     struct lmw_router *r;
     struct lmw_fit_options o = options;
     o.kind = kind;
-    if (lmw_router_fit(&r, &f->l, &o, report, &f->arena, &f->err) < 0)
+    if (lmw_router_fit(&r, &f->l, &o, report, &f->scratch.arena, &f->err) < 0)
         fail_msg("%s: %s", kind, f->err.msg);
     return r;
 }
@@ -150,13 +141,14 @@ static void keeps_the_quality_asked_for(void **state)
     struct lmw_routed out;
     struct lmw_strategy s = {.kind = LMW_CHOSEN, .choice = choice};
     double threshold = lmw_router_info(r)->threshold;
-    assert_int_equal(lmw_route_choose(&f->c, report.trust, threshold, choice, f->arena, &f->err),
-                     0);
-    assert_int_equal(lmw_route_simulate(&f->c, &s, 1, &out, f->arena, &f->err), 0);
+    assert_int_equal(
+        lmw_route_choose(&f->c, report.trust, threshold, choice, f->scratch.arena, &f->err), 0);
+    assert_int_equal(lmw_route_simulate(&f->c, &s, 1, &out, f->scratch.arena, &f->err), 0);
     assert_true(out.quality_kept.value >= 0.95 && out.saving[LMW_JOULES].value > 0.3);
     assert_int_equal(
-        lmw_route_choose(&f->c, report.trust, threshold - 0.01, choice, f->arena, &f->err), 0);
-    assert_int_equal(lmw_route_simulate(&f->c, &s, 1, &out, f->arena, &f->err), 0);
+        lmw_route_choose(&f->c, report.trust, threshold - 0.01, choice, f->scratch.arena, &f->err),
+        0);
+    assert_int_equal(lmw_route_simulate(&f->c, &s, 1, &out, f->scratch.arena, &f->err), 0);
     assert_true(threshold == 0 || out.quality_kept.value < 0.95); /* it is the least */
     lmw_router_close(r);
 }
@@ -174,7 +166,7 @@ static void a_fold_is_not_seen(void **state)
     struct lmw_fit_options o = options;
     o.kind = "logistic";
     o.all = true;
-    assert_int_equal(lmw_router_fit(&all, &f->l, &o, &report, &f->arena, &f->err), 0);
+    assert_int_equal(lmw_router_fit(&all, &f->l, &o, &report, &f->scratch.arena, &f->err), 0);
     assert_int_equal(lmw_router_info(all)->n_train, N);
     assert_false(lmw_router_unseen(all, f->id[0]));
     /* what the held-out fold says does not move the router that is kept */
@@ -199,8 +191,8 @@ static void the_same_when_read_back(void **state)
     for (int k = 0; lmw_router_kinds[k]; k++) {
         struct lmw_fit_report report;
         struct lmw_router *r = fit(f, lmw_router_kinds[k], &report), *back;
-        assert_int_equal(lmw_router_save(r, f->path, &f->err), 0);
-        if (lmw_router_load(&back, f->path, &f->err) < 0)
+        assert_int_equal(lmw_router_save(r, f->scratch.path, &f->err), 0);
+        if (lmw_router_load(&back, f->scratch.path, &f->err) < 0)
             fail_msg("%s", f->err.msg);
         const struct lmw_router_info *a = lmw_router_info(r), *b = lmw_router_info(back);
         assert_int_equal(a->n_train, b->n_train);
@@ -273,16 +265,16 @@ static void nothing_to_learn_from(void **state)
     struct lmw_fit_report report;
     struct lmw_fit_options o = options;
     o.kind = "oracle";
-    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->arena, &f->err), LMW_EARG);
+    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->scratch.arena, &f->err), LMW_EARG);
     assert_non_null(strstr(f->err.msg, "logistic, knn, mf or cascade"));
     o.kind = "mf";
     memset(f->prompt, 0, sizeof f->prompt);
     f->l.n_prompt = 0;
-    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->arena, &f->err), LMW_EARG);
+    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->scratch.arena, &f->err), LMW_EARG);
     assert_non_null(strstr(f->err.msg, "prompt"));
     o.kind = "cascade";
     memset(f->l.n_signal, 0, sizeof f->l.n_signal);
-    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->arena, &f->err), LMW_EARG);
+    assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->scratch.arena, &f->err), LMW_EARG);
     assert_non_null(strstr(f->err.msg, "logprob_mean"));
     assert_null(r);
 }
@@ -294,9 +286,9 @@ static void files_that_are_no_routers(void **state)
     struct lmw_fit_report report;
     struct lmw_router *r = fit(f, "cascade", &report);
     struct lmw_buf text = {0};
-    assert_int_equal(lmw_router_save(r, f->path, &f->err), 0);
+    assert_int_equal(lmw_router_save(r, f->scratch.path, &f->err), 0);
     lmw_router_close(r);
-    assert_int_equal(lmw_file_read(f->path, 1 << 20, &text, &f->err), 0);
+    assert_int_equal(lmw_file_read(f->scratch.path, 1 << 20, &text, &f->err), 0);
     for (size_t n = 0; n + 3 < text.len; n++)
         assert_int_equal(lmw_router_parse(&r, (lmw_str){text.ptr, n}, &f->err), LMW_EFORMAT);
     static const char *const bad[] = {
@@ -355,8 +347,9 @@ static void lessons_of_a_store(void **state)
     add(s, cloud, "b", 0, "b", NULL, &f->err);
     add(s, cloud, "a", 0, "a", "{\"logprob_mean\": -9}", &f->err);
     const char *name = "local";
-    assert_int_equal(lmw_routes_load(&routes, s, &name, 1, "cloud", NULL, &f->arena, &f->err), 0);
-    assert_int_equal(lmw_lessons_load(&l, s, &routes, &f->arena, &f->err), 0);
+    assert_int_equal(
+        lmw_routes_load(&routes, s, &name, 1, "cloud", NULL, &f->scratch.arena, &f->err), 0);
+    assert_int_equal(lmw_lessons_load(&l, s, &routes, &f->scratch.arena, &f->err), 0);
     assert_int_equal(l.n_prompt, 1);
     assert_string_equal(l.prompt[0].ptr, "what is a?");
     assert_null(l.prompt[1].ptr);
