@@ -249,6 +249,11 @@ static void do_softmax(void *arg)
     memcpy(v->y, v->x, sizeof v->y);
     v->k->softmax(v->y, N_VEC);
 }
+static void do_mass(void *arg)
+{
+    struct vectors *v = arg;
+    v->y[0] = (float)v->k->mass(v->x, N_VEC).sum;
+}
 static void do_swiglu(void *arg)
 {
     struct vectors *v = arg;
@@ -273,6 +278,7 @@ static const struct {
     {"quantize_q8_k", do_quantize_q8_k},
     {"rms_norm", do_rms_norm},
     {"softmax", do_softmax},
+    {"mass", do_mass},
     {"swiglu", do_swiglu},
     {"add", do_add},
     {"to_f16", do_to_f16},

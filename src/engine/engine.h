@@ -92,6 +92,9 @@ struct lmw_answer {
     int64_t t_start_ns, t_first_ns, t_end_ns;
     int64_t *token_ns; /* caller's array of n_max times, or NULL */
     bool hit_limit;    /* stopped by n_max or n_ctx, not by the model */
+    /* Means over the answer's tokens, of the model's own softmax (temperature 1, before any filter), in
+     * nats: log p of the token chosen, and the entropy it was chosen from. NaN without a token. */
+    double logprob_mean, entropy_mean;
 };
 /* The session is truncated to nothing first. The answer's bytes are appended to text. */
 int lmw_session_answer(struct lmw_session *s, const int32_t *prompt, int n_prompt,

@@ -633,17 +633,42 @@ static void softmax_is_a_distribution(void **state)
         }
 }
 
+static void mass_of_a_softmax(void **state)
+{
+    for (int l = 0; l < n_level; l++)
+        for (int round = 1; round < 100; round++) {
+            int64_t n = length(round);
+            float *x = random_vector(0, n, round % 2 ? 1 : 30), max = -INFINITY;
+            if (n > 2)
+                x[1 + below((int)n - 1)] = -INFINITY;
+            for (int64_t i = 0; i < n; i++)
+                max = x[i] > max ? x[i] : max;
+            double sum = 0, moment = 0;
+            for (int64_t i = 0; i < n; i++) {
+                double e = exp((double)x[i] - (double)max);
+                sum += e;
+                moment += e > 0 ? e * ((double)x[i] - (double)max) : 0;
+            }
+            struct lmw_mass m = level[l].mass(x, n);
+            assert_true(m.max == (double)max);
+            check_close("mass", &level[l], 0, n, m.sum, sum, 20 * eps * sum);
+            check_close("moment", &level[l], 0, n, m.moment, moment, 20 * eps * (sum - moment));
+        }
+}
+
 static void softmax_shows_what_is_no_number(void **state)
 {
     for (int l = 0; l < n_level; l++)
         for (int n = 1; n < 20; n++) {
             float *x = random_vector(0, n, 1);
             x[below(n)] = n % 2 ? NAN : INFINITY;
+            assert_true(isnan(level[l].mass(x, n).sum));
             level[l].softmax(x, n);
             for (int i = 0; i < n; i++)
                 assert_true(isnan(x[i]));
             for (int i = 0; i < n; i++)
                 x[i] = -INFINITY;
+            assert_true(isnan(level[l].mass(x, n).sum));
             level[l].softmax(x, n);
             for (int i = 0; i < n; i++)
                 assert_true(isnan(x[i]));
@@ -707,6 +732,7 @@ int main(void)
         cmocka_unit_test(to_f16_rounds_like_the_format),
         cmocka_unit_test(rms_norm_is_within_three_roundings),
         cmocka_unit_test(softmax_is_a_distribution),
+        cmocka_unit_test(mass_of_a_softmax),
         cmocka_unit_test(softmax_shows_what_is_no_number),
         cmocka_unit_test(swiglu_over_all_magnitudes),
         cmocka_unit_test(add_adds),

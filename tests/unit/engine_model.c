@@ -384,6 +384,7 @@ static void wrong_eval(void **state)
 struct heard {
     int n, stop_after;
     int64_t last_ns;
+    int32_t id[20];
 };
 
 static int hear(void *arg, int32_t id, lmw_str piece, int64_t t_ns)
@@ -391,6 +392,7 @@ static int hear(void *arg, int32_t id, lmw_str piece, int64_t t_ns)
     struct heard *h = arg;
     assert_true(t_ns >= h->last_ns);
     h->last_ns = t_ns;
+    h->id[h->n] = id;
     return ++h->n == h->stop_after;
 }
 
@@ -426,6 +428,57 @@ static void answers(void **state)
     assert_true(a.hit_limit);
     assert_int_equal(lmw_session_answer(s, x, 21, &opts, &text, &a, &err), LMW_EARG);
     assert_int_equal(lmw_session_answer(s, x, 0, &opts, &text, &a, &err), LMW_EARG);
+    lmw_buf_free(&text);
+    lmw_session_close(s);
+    lmw_engine_close(e);
+}
+
+/* Adds log p of the id under softmax(row), and that distribution's entropy. */
+static void add_by_definition(const float *row, int n, int32_t id, double *logprob, double *entropy)
+{
+    double z = 0;
+    for (int j = 0; j < n; j++)
+        z += exp((double)row[j]);
+    *logprob += (double)row[id] - log(z);
+    for (int j = 0; j < n; j++)
+        *entropy -= exp((double)row[j]) / z * ((double)row[j] - log(z));
+}
+
+/* However tokens are chosen, how sure the model was is told of its own softmax. */
+static void how_sure(void **state)
+{
+    struct spec m = usual;
+    static const float temperature[] = {0, 0.3f, 5};
+    struct lmw_answer_opts opts = {.n_max = 10, .on_token = hear};
+    struct lmw_answer a = {0};
+    struct lmw_buf text = {0};
+    struct lmw_err err;
+    write_model(&m);
+    struct lmw_engine *e = open_model(1, "avx2", false);
+    struct lmw_session *s = open_session(e, 20);
+    int32_t x[15];
+    memcpy(x, ids(m.n_vocab), sizeof x);
+    for (size_t t = 0; t < 3; t++) {
+        struct heard h = {0};
+        double logprob = 0, entropy = 0;
+        opts.arg = &h;
+        opts.sampler = (struct lmw_sampler){.temperature = temperature[t], .top_p = 1, .top_k = 9};
+        lmw_rng_init(&opts.sampler.rng, 3);
+        assert_int_equal(lmw_session_answer(s, x, 5, &opts, &text, &a, &err), 0);
+        assert_int_equal(a.n_answer, 10);
+        memcpy(x + 5, h.id, 10 * sizeof *x);
+        lmw_session_truncate(s, 0);
+        assert_int_equal(lmw_session_eval(s, x, 15, LMW_LOGITS_ALL, &err), 0);
+        for (int i = 0; i < 10; i++)
+            add_by_definition(lmw_session_logits(s, 4 + i), m.n_vocab, x[5 + i], &logprob,
+                              &entropy);
+        assert_true(fabs(a.logprob_mean - logprob / 10) < 1e-6);
+        assert_true(fabs(a.entropy_mean - entropy / 10) < 1e-6);
+        assert_true(a.logprob_mean < 0 && a.entropy_mean > 0);
+    }
+    opts.n_max = 0;
+    assert_int_equal(lmw_session_answer(s, x, 5, &opts, &text, &a, &err), 0);
+    assert_true(isnan(a.logprob_mean) && isnan(a.entropy_mean));
     lmw_buf_free(&text);
     lmw_session_close(s);
     lmw_engine_close(e);
@@ -580,8 +633,9 @@ int main(void)
         cmocka_unit_test(shapes),        cmocka_unit_test(long_context),
         cmocka_unit_test(formats),       cmocka_unit_test(wanted_logits),
         cmocka_unit_test(wrong_eval),    cmocka_unit_test(answers),
-        cmocka_unit_test(perplexity),    cmocka_unit_test(lying_keys),
-        cmocka_unit_test(lying_tensors), cmocka_unit_test(not_supported),
+        cmocka_unit_test(how_sure),      cmocka_unit_test(perplexity),
+        cmocka_unit_test(lying_keys),    cmocka_unit_test(lying_tensors),
+        cmocka_unit_test(not_supported),
     };
     return cmocka_run_group_tests(tests, NULL, remove_model);
 }

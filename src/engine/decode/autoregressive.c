@@ -9,6 +9,8 @@
 #include "engine/model.h"
 #include "engine/session.h"
 
+#include <math.h>
+
 static int check(const struct lmw_session *s, int n_prompt, const struct lmw_answer_opts *opts,
                  struct lmw_err *err)
 {
@@ -21,6 +23,16 @@ static int check(const struct lmw_session *s, int n_prompt, const struct lmw_ans
     if (opts->n_max < 0)
         return lmw_fail(err, LMW_EARG, "%d answer tokens asked for", opts->n_max);
     return LMW_OK;
+}
+
+/* How sure the model was of the token chosen; sums until decode() ends. */
+static void weigh(const struct lmw_session *s, int32_t id, struct lmw_answer *out)
+{
+    const float *logits = lmw_session_logits(s, 0);
+    struct lmw_mass m = s->engine->model.kernels.mass(logits, s->engine->model.n_vocab);
+    double log_sum = log(m.sum);
+    out->logprob_mean += (double)logits[id] - m.max - log_sum;
+    out->entropy_mean += log_sum - m.moment / m.sum;
 }
 
 /* Writes the ids chosen to s->answer. */
@@ -41,6 +53,7 @@ static int decode(struct lmw_session *s, const struct lmw_answer_opts *opts,
         if (out->token_ns)
             out->token_ns[out->n_answer] = now;
         s->answer[out->n_answer++] = id;
+        weigh(s, id, out);
         if (opts->on_token && opts->on_token(opts->arg, id, lmw_engine_piece(e, id), now))
             return LMW_OK;
         if (s->n_past == s->plan.n_ctx || out->n_answer == opts->n_max)
@@ -67,6 +80,8 @@ int lmw_session_answer(struct lmw_session *s, const int32_t *prompt, int n_promp
     out->t_first_ns = out->t_end_ns = lmw_now_ns();
     if ((rc = decode(s, opts, out, err)) < 0)
         return rc;
+    out->logprob_mean /= out->n_answer;
+    out->entropy_mean /= out->n_answer;
     for (int i = 0; i < out->n_answer; i++) {
         lmw_str piece = lmw_engine_piece(s->engine, s->answer[i]);
         lmw_buf_put(text, piece.ptr, piece.len);

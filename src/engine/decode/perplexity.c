@@ -1,7 +1,7 @@
 /* Perplexity: exp of the mean negative log-likelihood of a text's tokens under the model.
  *
  * A long text is scored in windows of n_ctx tokens, each with a fresh context; a window's first token has nothing before it
- * and is not scored. log p = logit - max - log sum exp(logit - max), in double. */
+ * and is not scored. log p = logit - max - log sum exp(logit - max), summed in double (kernels.h). */
 #include "engine/engine.h"
 
 #include "engine/model.h"
@@ -9,22 +9,17 @@
 
 #include <math.h>
 
-static double nll_of(const float *logits, int n, int32_t id)
+static double nll_of(const struct lmw_model *m, const float *logits, int32_t id)
 {
-    float max = logits[0];
-    double sum = 0;
-    for (int i = 1; i < n; i++)
-        max = logits[i] > max ? logits[i] : max;
-    for (int i = 0; i < n; i++)
-        sum += exp((double)logits[i] - (double)max);
-    return log(sum) - ((double)logits[id] - (double)max);
+    struct lmw_mass mass = m->kernels.mass(logits, m->n_vocab);
+    return log(mass.sum) - ((double)logits[id] - mass.max);
 }
 
 /* Scores ids[from..n-1] of one window, a batch at a time; adds to *sum. */
 static int window(struct lmw_session *s, const int32_t *ids, int n, int from, double *sum,
                   float *nll, struct lmw_err *err)
 {
-    int n_vocab = s->engine->model.n_vocab, rc;
+    int rc;
     lmw_session_truncate(s, 0);
     for (int i = 0; i < n; i += s->plan.n_batch) {
         int m = n - i < s->plan.n_batch ? n - i : s->plan.n_batch;
@@ -32,7 +27,7 @@ static int window(struct lmw_session *s, const int32_t *ids, int n, int from, do
         if ((rc = lmw_session_eval(s, ids + i, m, want, err)) < 0)
             return rc;
         for (int j = i >= from ? 0 : from - 1 - i; j < m && i + j + 1 < n; j++) {
-            double v = nll_of(lmw_session_logits(s, j), n_vocab, ids[i + j + 1]);
+            double v = nll_of(&s->engine->model, lmw_session_logits(s, j), ids[i + j + 1]);
             *sum += v;
             if (nll)
                 nll[i + j + 1] = (float)v;

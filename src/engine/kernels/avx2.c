@@ -1077,9 +1077,9 @@ AVX2 static void rms_norm(float *y, const float *x, const float *w, int64_t n, f
                                           _mm256_maskload_ps(w + i, tail)));
 }
 
-AVX2 static void softmax(float *x, int64_t n)
+/* In every lane. */
+INLINE __m256 largest(const float *x, int64_t n, __m256i tail)
 {
-    __m256i tail = first_lanes(n % 8);
     const __m256 first = _mm256_set1_ps(x[0]);
     __m256 m = first;
     int64_t i = 0;
@@ -1091,7 +1091,33 @@ AVX2 static void softmax(float *x, int64_t n)
             m);
     m = _mm256_max_ps(m, _mm256_permute2f128_ps(m, m, 1));
     m = _mm256_max_ps(m, _mm256_permute_ps(m, 0x4e));
-    m = _mm256_max_ps(m, _mm256_permute_ps(m, 0xb1));
+    return _mm256_max_ps(m, _mm256_permute_ps(m, 0xb1));
+}
+
+AVX2 static struct lmw_mass mass(const float *x, int64_t n)
+{
+    __m256i tail = first_lanes(n % 8);
+    const __m256 max = largest(x, n, tail), low = _mm256_set1_ps(LMW_EXP_LO);
+    __m256d sum = _mm256_setzero_pd(), moment = sum;
+    for (int64_t i = 0; i < n; i += 8) {
+        bool whole = n - i >= 8;
+        __m256 v = whole ? _mm256_loadu_ps(x + i) : _mm256_maskload_ps(x + i, tail);
+        __m256 d = _mm256_max_ps(low, _mm256_sub_ps(v, max)); /* 0 x -inf is no number */
+        __m256 e = exp_ps(d);
+        if (!whole)
+            e = _mm256_and_ps(e, _mm256_castsi256_ps(tail));
+        __m256 t = _mm256_mul_ps(e, d);
+        sum = _mm256_add_pd(sum, _mm256_add_pd(widen_lo(e), widen_hi(e)));
+        moment = _mm256_add_pd(moment, _mm256_add_pd(widen_lo(t), widen_hi(t)));
+    }
+    return (struct lmw_mass){(double)_mm256_cvtss_f32(max), sum_pd(sum), sum_pd(moment)};
+}
+
+AVX2 static void softmax(float *x, int64_t n)
+{
+    __m256i tail = first_lanes(n % 8);
+    const __m256 m = largest(x, n, tail);
+    int64_t i;
     __m256d lo = _mm256_setzero_pd(), hi = lo;
     for (i = 0; i + 8 <= n; i += 8) {
         __m256 e = exp_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), m));
@@ -1154,6 +1180,7 @@ void lmw_fill_avx2(struct lmw_kernels *k)
     k->quantize_q8_k = quantize_q8_k;
     k->rms_norm = rms_norm;
     k->softmax = softmax;
+    k->mass = mass;
     k->swiglu = swiglu;
     k->add = add;
     k->to_f16 = to_f16;

@@ -43,6 +43,12 @@ struct lmw_mul {
     lmw_mul_fn *fn; /* NULL: this build cannot multiply by that format */
 };
 
+/* What a softmax comes to: sum of e = exp(x - max) and of e (x - max). Then log p_i = x_i - max - log(sum),
+ * and the entropy is log(sum) - moment / sum. */
+struct lmw_mass {
+    double max, sum, moment;
+};
+
 struct lmw_kernels {
     const char *level;      /* the highest level that filled anything: "ref", "avx2" */
     struct lmw_mul mul[31]; /* by enum lmw_type */
@@ -57,6 +63,8 @@ struct lmw_kernels {
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
     /* x[i] = exp(x[i] - max) / sum; n >= 1. -inf gives 0; all -inf, +inf or NaN give NaN. */
     void (*softmax)(float *x, int64_t n);
+    /* Of that softmax, x unchanged; f32 terms, summed in f64. Where it gives NaN, sum is NaN. */
+    struct lmw_mass (*mass)(const float *x, int64_t n);
     /* y = silu(gate) * up; y may be gate. */
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
     void (*add)(float *y, const float *x, int64_t n);       /* y += x */

@@ -293,11 +293,29 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t n, float 
         y[i] = x[i] * scale * w[i];
 }
 
-static void softmax(float *x, int64_t n)
+static float largest(const float *x, int64_t n)
 {
     float max = x[0];
     for (int64_t i = 1; i < n; i++)
         max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+static struct lmw_mass mass(const float *x, int64_t n)
+{
+    float max = largest(x, n);
+    struct lmw_mass m = {.max = (double)max};
+    for (int64_t i = 0; i < n; i++) {
+        float d = x[i] - max, e = exp_f32(d);
+        m.sum += (double)e;
+        m.moment += (double)(e * (d < LMW_EXP_LO ? LMW_EXP_LO : d)); /* 0 x -inf is no number */
+    }
+    return m;
+}
+
+static void softmax(float *x, int64_t n)
+{
+    float max = largest(x, n);
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         x[i] = exp_f32(x[i] - max);
@@ -333,6 +351,7 @@ void lmw_fill_ref(struct lmw_kernels *k)
     k->quantize_q8_k = quantize_q8_k;
     k->rms_norm = rms_norm;
     k->softmax = softmax;
+    k->mass = mass;
     k->swiglu = swiglu;
     k->add = add;
     k->to_f16 = to_f16;
