@@ -42,6 +42,7 @@ struct lmw_backend_opts {
     const char *system;      /* a system message in front of each prompt */
     const char *body; /* a JSON object merged into each request, for a server's own settings */
     enum lmw_thinking thinking;
+    bool logprobs; /* ask a server for its tokens' log-probabilities; embedded tells them anyway */
     int64_t connect_ns, first_token_ns, total_ns; /* time-outs of one try */
     int n_retry;                                  /* after the first try; < 0: none */
 };
@@ -91,6 +92,10 @@ struct lmw_reply {
     /* The pieces it came in, where those were timed and need not be tokens; else LMW_NULL. Where
      * it differs from the tokens, the times above are between pieces. */
     int64_t n_chunk;
+    /* Means over the tokens it wrote, nats; NaN where not told. embedded: of the model's own softmax,
+     * at temperature 1. n_logprob: of how many tokens a server told it; LMW_NULL: of all. */
+    double logprob_mean, entropy_mean;
+    int64_t n_logprob;
     int64_t server_load_ns, server_prefill_ns, server_decode_ns; /* its own word; LMW_NULL */
     char model[96]; /* the name the server says it answered as; "" */
     char note[128]; /* what else must be known of it, for people; "" */
@@ -106,6 +111,7 @@ struct lmw_reply {
 struct lmw_backend_ops {
     const char *name;
     bool model_is_name; /* opts.model is no file */
+    bool has_logprobs;  /* opts.logprobs is for it */
     int (*open)(void **state, const struct lmw_backend_opts *opts, struct lmw_err *err);
     void (*info)(void *state, struct lmw_backend_info *out);
     int (*answer)(void *state, const struct lmw_request *request, struct lmw_reply *reply,

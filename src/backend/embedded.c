@@ -173,6 +173,8 @@ static int answer_embedded(void *state, const struct lmw_request *request, struc
         return rc;
     reply->n_cached = 0;
     reply->n_answer = answer.n_answer;
+    reply->logprob_mean = answer.logprob_mean;
+    reply->entropy_mean = answer.entropy_mean;
     snprintf(reply->finish, sizeof reply->finish, answer.hit_limit ? "length" : "stop");
     summarise_gaps(e, answer.n_answer, reply);
     return LMW_OK;
@@ -197,6 +199,7 @@ static int perplexity_embedded(void *state, lmw_str prompt, lmw_str answer, doub
 
 const struct lmw_backend_ops lmw_backend_embedded = {
     .name = "embedded",
+    .has_logprobs = true,
     .open = open_embedded,
     .info = info_embedded,
     .answer = answer_embedded,

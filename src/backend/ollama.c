@@ -3,7 +3,8 @@
  *
  * Sources: ollama docs/api.md; ollama#2068, #3427 and PR#5371 (prompt_eval_count is missing, or
  * counts only what was evaluated anew, when the prompt was in the cache: before 0.2), PR#16138
- * (prompt_eval_cached_count: newer ones say how much was).
+ * (prompt_eval_cached_count: newer ones say how much was); ollama-python#601 (`logprobs`, an array in each
+ * piece: 0.12.11 and later).
  *
  * A prompt from the cache costs no prefill: it flatters tokens per joule. So: cached tokens are what
  * the server says, else by how much the count fell since the same prompt was asked before; a reply
@@ -119,6 +120,8 @@ static json_t *ask_ollama(const struct lmw_remote *r, const struct lmw_request *
     json_object_set_new(ask, "options", options(r, q));
     if (r->raw)
         json_object_set_new(ask, "raw", json_true());
+    if (r->logprobs)
+        json_object_set_new(ask, "logprobs", json_true());
     if (r->thinking != LMW_THINKING_DEFAULT)
         json_object_set_new(ask, "think", json_boolean(r->thinking == LMW_THINKING_ON));
     return ask;
@@ -176,6 +179,7 @@ static int read_ollama(struct lmw_question *q, const json_t *piece, struct lmw_e
     }
     if (!r->model[0])
         snprintf(r->model, sizeof r->model, "%s", lmw_wire_text(piece, "model"));
+    lmw_question_logprobs(q, json_object_get(piece, "logprobs"));
     int rc = lmw_question_text(q, json_object_get(from, "thinking"), true, err);
     if (rc == LMW_OK)
         rc = lmw_question_text(q, json_object_get(from, message ? "content" : "response"), false,
@@ -201,6 +205,7 @@ static int open_ollama(void **state, const struct lmw_backend_opts *opts, struct
 const struct lmw_backend_ops lmw_backend_ollama = {
     .name = "ollama",
     .model_is_name = true,
+    .has_logprobs = true,
     .open = open_ollama,
     .info = lmw_remote_info,
     .send = lmw_remote_send,

@@ -5,7 +5,8 @@
  * (`timings`: prompt_n evaluated, cache_n reused, milliseconds); vLLM, "Reasoning outputs" (the
  * thought before an answer is `reasoning`, formerly `reasoning_content`, and is switched by
  * chat_template_kwargs: `enable_thinking` in Qwen's templates, `thinking` in DeepSeek's and
- * Granite's).
+ * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats `logprobs.content[].logprob`, of
+ * completions `logprobs.token_logprobs[]`, llama-server's in the chats' form; before sampling).
  *
  * Usage is believed where it is possible: counts that are negative, no integers, 0 of what is there,
  * or parts larger than their whole are null. A server that does not count leaves them null. */
@@ -20,6 +21,7 @@ enum {
     NO_STREAM_OPTIONS = 1,     /* they refuse a field they do not know */
     MAX_COMPLETION_TOKENS = 2, /* max_tokens by its new name */
     NO_SWITCHED_OFF = 4,       /* no top_k and min_p that change nothing */
+    NO_LOGPROBS = 8,           /* they have none to tell */
 };
 
 /* --- the server --- */
@@ -147,6 +149,8 @@ static json_t *ask_openai(const struct lmw_remote *r, const struct lmw_request *
     json_object_set_new(ask, "stream", json_true());
     if (!(r->crutches & NO_STREAM_OPTIONS))
         json_object_set_new(ask, "stream_options", json_pack("{s:b}", "include_usage", 1));
+    if (r->logprobs && !(r->crutches & NO_LOGPROBS))
+        json_object_set_new(ask, "logprobs", r->raw ? json_integer(1) : json_true());
     if (r->thinking != LMW_THINKING_DEFAULT) {
         int on = r->thinking == LMW_THINKING_ON;
         json_object_set_new(ask, "chat_template_kwargs",
@@ -166,6 +170,7 @@ static unsigned learn_openai(lmw_str refusal)
         {"max_completion_tokens", MAX_COMPLETION_TOKENS},
         {"top_k", NO_SWITCHED_OFF},
         {"min_p", NO_SWITCHED_OFF},
+        {"logprobs", NO_LOGPROBS},
     };
     unsigned crutches = 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -216,7 +221,10 @@ static int read_choice(struct lmw_question *q, const json_t *choice, struct lmw_
     const json_t *delta = json_object_get(choice, "delta");
     const json_t *message = delta ? delta : json_object_get(choice, "message");
     const json_t *thought = json_object_get(message, "reasoning_content");
+    const json_t *logprobs = json_object_get(choice, "logprobs");
     const char *finish = lmw_wire_text(choice, "finish_reason");
+    lmw_question_logprobs(q, json_object_get(logprobs, "content"));
+    lmw_question_logprobs(q, json_object_get(logprobs, "token_logprobs"));
     if (!json_is_string(thought))
         thought = json_object_get(message, "reasoning");
     int rc = lmw_question_text(q, json_is_string(thought) ? thought : NULL, true, err);
@@ -279,6 +287,7 @@ static int open_openai(void **state, const struct lmw_backend_opts *opts, struct
 const struct lmw_backend_ops lmw_backend_openai = {
     .name = "openai",
     .model_is_name = true,
+    .has_logprobs = true,
     .open = open_openai,
     .info = lmw_remote_info,
     .send = lmw_remote_send,

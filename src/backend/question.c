@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/stat.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -85,6 +86,30 @@ int lmw_question_text(struct lmw_question *q, const json_t *text, bool is_reason
     return out->failed ? lmw_fail(err, LMW_ENOMEM, "no memory for an answer") : LMW_OK;
 }
 
+/* OpenAI writes -9999 for "very unlikely", which is no number to take means of; rounding may leave
+ * a hair over 0. */
+static double logprob_of(const json_t *v)
+{
+    double x = json_number_value(v);
+    return json_is_number(v) && x > -1000 && x < 1e-3 ? x : (double)NAN;
+}
+
+void lmw_question_logprobs(struct lmw_question *q, const json_t *list)
+{
+    const json_t *entry;
+    size_t i;
+    if (list && !json_is_null(list) && !json_is_array(list))
+        q->logprob_sum = NAN;
+    json_array_foreach(list, i, entry)
+    {
+        const json_t *v = json_is_object(entry) ? json_object_get(entry, "logprob") : entry;
+        if (!v || json_is_null(v))
+            continue;
+        q->logprob_sum += logprob_of(v);
+        q->n_logprob++;
+    }
+}
+
 /* --- the request --- */
 
 int lmw_question_write(struct lmw_question *q, struct lmw_err *err)
@@ -122,6 +147,8 @@ static void begin(void *arg)
     q->framing = FRAMING_UNKNOWN;
     q->closed = false;
     q->whole.len = q->n_gap = 0;
+    q->logprob_sum = 0;
+    q->n_logprob = 0;
     lmw_sse_reset(&q->sse);
     r->t_start_ns = lmw_request_now(q->request);
 }
@@ -219,7 +246,20 @@ static int data(void *arg, lmw_str in, struct lmw_err *err)
     return rc;
 }
 
-static void summarise(struct lmw_question *q)
+static void summarise_logprobs(struct lmw_question *q)
+{
+    struct lmw_reply *r = q->reply;
+    if (isnan(q->logprob_sum)) {
+        lmw_question_note(q, "what the server says are log-probabilities are none: left out");
+    } else if (q->n_logprob > 0) {
+        r->logprob_mean = q->logprob_sum / (double)q->n_logprob;
+        r->n_logprob = q->n_logprob;
+    } else if (q->remote->logprobs) {
+        lmw_question_note(q, "the server was asked for log-probabilities and told none");
+    }
+}
+
+static void summarise_gaps(struct lmw_question *q)
 {
     struct lmw_reply *r = q->reply;
     if (q->n_gap == 0)
@@ -253,7 +293,8 @@ static int end(void *arg, struct lmw_err *err)
     }
     if (!q->call.complete)
         return lmw_fail(err, LMW_EIO, "%s: the stream ended before the answer did", q->call.url);
-    summarise(q);
+    summarise_gaps(q);
+    summarise_logprobs(q);
     return LMW_OK;
 }
 

@@ -59,6 +59,7 @@ static int take_opts(struct lmw_remote *r, const struct lmw_backend_opts *o, str
                         "a system message and thinking go through the chat template, which --raw "
                         "leaves out");
     r->raw = o->raw;
+    r->logprobs = o->logprobs;
     r->thinking = o->thinking;
     r->max_tokens = o->max_tokens;
     r->n_ctx = o->n_ctx;

@@ -37,7 +37,7 @@ struct lmw_remote {
     char *model, *system, *key_env; /* NULL where not given */
     char base[512], url[576];
     json_t *body; /* the user's own settings; NULL */
-    bool raw;
+    bool raw, logprobs;
     enum lmw_thinking thinking;
     int max_tokens, n_ctx; /* n_ctx <= 0: the server's own */
     unsigned crutches;     /* what the server was found to need */
@@ -64,6 +64,8 @@ struct lmw_question {
     int64_t last_ns;      /* of the last piece */
     double *gaps_ns;      /* between pieces, [n_gap] */
     size_t n_gap, cap_gap;
+    double logprob_sum; /* over n_logprob tokens; NaN: one of them was none */
+    int64_t n_logprob;
 };
 
 extern const struct lmw_format lmw_format_openai, lmw_format_ollama;
@@ -94,6 +96,9 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
  * missing ones are none. */
 int lmw_question_text(struct lmw_question *q, const json_t *text, bool is_reasoning,
                       struct lmw_err *err);
+/* What a piece tells of its tokens: an array of log-probabilities, or of objects that have a `logprob`;
+ * null and missing ones are not told. One that is none makes those of the whole answer unknown. */
+void lmw_question_logprobs(struct lmw_question *q, const json_t *list);
 /* The model has said its last: the reply's end is now, and nothing that breaks later matters. */
 void lmw_question_finish(struct lmw_question *q);
 /* What must be known of this reply; the first note stays. */

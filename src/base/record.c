@@ -39,7 +39,7 @@ const struct lmw_column lmw_columns[] = {
     INT(energy_lower_uj), INT(energy_upper_uj),
     TEXT(energy_basis), JSON(energy_rails), TEXT(energy_method), BOOL(energy_valid), TEXT(energy_reason),
     INT(power_mean_mw), INT(power_max_mw), INT(temperature_mc), INT(memory_bytes),
-    REAL(perplexity), REAL(flops), REAL(cost_usd), INT(attempts), TEXT(error),
+    REAL(perplexity), REAL(logprob_mean), REAL(entropy_mean), REAL(flops), REAL(cost_usd), INT(attempts), TEXT(error),
     {NULL, LMW_COL_TEXT, 0},
 };
 /* clang-format on */

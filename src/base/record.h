@@ -38,7 +38,7 @@ struct lmw_record {
     int64_t energy_valid; /* 0, 1 or LMW_NULL */
     const char *energy_reason;
     int64_t power_mean_mw, power_max_mw, temperature_mc, memory_bytes;
-    double perplexity, flops, cost_usd;
+    double perplexity, logprob_mean, entropy_mean, flops, cost_usd;
     int64_t attempts;
     const char *error;
     const char *extra; /* a JSON object with the fields this table does not know, or NULL */

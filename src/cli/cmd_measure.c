@@ -20,7 +20,7 @@ struct measure {
     int64_t max_queries, n_repeat, n_thread, max_tokens, top_k, seed, n_ctx, n_warm_up,
         n_in_flight, shuffle, sample, interleave;
     double temperature, top_p, min_p, idle_s, pause_s, rate;
-    bool is_raw, is_constant, is_dry, perplexity, require_quiet, require_energy, is_json;
+    bool is_raw, is_constant, is_dry, perplexity, logprobs, require_quiet, require_energy, is_json;
 };
 
 /* --- options --- */
@@ -63,6 +63,8 @@ static int parse(struct measure *m, struct strs *pos, int argc, char **argv)
         {"meter", 0, OPT_STR, &m->meter, "SPEC", "default auto; see `lmwatt meters --help`"},
         {"perplexity", 0, OPT_FLAG, &m->perplexity, NULL,
          "also of each reference, given its prompt: PPW and PPJ"},
+        {"logprobs", 0, OPT_FLAG, &m->logprobs, NULL,
+         "ask a server how sure it was of its tokens; embedded says so anyway"},
         {"require-energy", 0, OPT_FLAG, &m->require_energy, NULL,
          "stop at the first query without valid energy"},
         {"idle-seconds", 0, OPT_REAL, &m->idle_s, "S", "of each idle baseline (default 2)"},
@@ -314,7 +316,8 @@ static int make_run(struct lmw_study_opts *o, const struct measure *m, struct lm
                          .n_ctx = (int)m->n_ctx,
                          .max_tokens = (int)m->max_tokens,
                          .n_in_flight = (int)m->n_in_flight,
-                         .raw = m->is_raw},
+                         .raw = m->is_raw,
+                         .logprobs = m->logprobs},
         .workload = m->workload,
         .questions = {.preset = m->preset, .sample = m->sample},
         .shuffle = m->shuffle,

@@ -4,7 +4,6 @@
 #include "route/route.h"
 #include "route/router.h"
 
-#include <jansson.h>
 #include <math.h>
 
 struct reader {
@@ -17,11 +16,11 @@ struct reader {
     struct lmw_arena *arena;
 };
 
-static void add_signal(struct reader *r, enum lmw_signal k, int64_t cell, const json_t *v)
+static void add_signal(struct reader *r, enum lmw_signal k, int64_t cell, double v)
 {
-    if (!json_is_number(v) || !isfinite(json_number_value(v)))
+    if (!isfinite(v))
         return;
-    r->sum[k][cell] += json_number_value(v);
+    r->sum[k][cell] += v;
     r->n[k][cell]++;
 }
 
@@ -37,12 +36,10 @@ static bool take(struct reader *r, int run, size_t i, const struct lmw_record *x
             return false;
     }
     r->answer[i] = x->answer ? lmw_str_hash(lmw_str_trim(lmw_str_from(x->answer))) | 1 : 0;
-    if (x->extra && run < r->routes->cells.n_local) {
+    if (run < r->routes->cells.n_local) {
         int64_t cell = run * r->routes->cells.n + q;
-        json_t *o = json_loads(x->extra, 0, NULL);
-        add_signal(r, LMW_LOGPROB, cell, json_object_get(o, "logprob_mean"));
-        add_signal(r, LMW_ENTROPY, cell, json_object_get(o, "entropy_mean"));
-        json_decref(o);
+        add_signal(r, LMW_LOGPROB, cell, x->logprob_mean);
+        add_signal(r, LMW_ENTROPY, cell, x->entropy_mean);
     }
     return true;
 }
@@ -93,7 +90,8 @@ static int agree(struct reader *r, int run, struct lmw_arena scratch, struct lmw
 
 static int read_run(struct reader *r, struct lmw_store *s, int run, struct lmw_err *err)
 {
-    static const char *const columns[] = {"query_id", "prompt", "answer", "extra", NULL};
+    static const char *const columns[] = {"query_id",     "prompt",       "answer",
+                                          "logprob_mean", "entropy_mean", NULL};
     const struct lmw_frame_run *x = &r->routes->frame.run[run];
     struct lmw_records *it;
     struct lmw_record record;

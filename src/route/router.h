@@ -27,8 +27,8 @@ extern const char *const lmw_router_kinds[]; /* "logistic", "knn", ...; ends wit
 
 /* What a try tells about itself; NaN where it does not. */
 enum lmw_signal {
-    LMW_LOGPROB,   /* mean log-probability of the answer's tokens (`logprob_mean` in `extra`) */
-    LMW_ENTROPY,   /* mean entropy of the next token (`entropy_mean` in `extra`), nats */
+    LMW_LOGPROB,   /* mean log-probability of the answer's tokens (`logprob_mean`) */
+    LMW_ENTROPY,   /* mean entropy of the next token (`entropy_mean`), nats */
     LMW_AGREEMENT, /* share of the repeats that gave the commonest answer */
     LMW_SIGNALS
 };

@@ -78,6 +78,7 @@ static const struct field fields[] = {
     {"thinking", THINKING, OPT(thinking)},
     {"raw", YES_NO, OPT(raw)},
     {"perplexity", YES_NO, RUN(perplexity)},
+    {"logprobs", YES_NO, OPT(logprobs)},
     {"threads", COUNT, OPT(n_thread), 0, 1024},
     {"context", COUNT, OPT(n_ctx), 0, MAX_COUNT},
     {"url", TEXT, OPT(url)},

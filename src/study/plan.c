@@ -168,6 +168,8 @@ static void put_told(json_t *settings, const struct lmw_backend_opts *b)
         json_object_set_new(settings, "url", json_string(url.ptr ? url.ptr : ""));
     }
     lmw_buf_free(&url);
+    if (b->url && b->logprobs) /* embedded tells them anyway */
+        json_object_set_new(settings, "logprobs", json_true());
 }
 
 /* What is added after a setting became possible stays out while it has the value it had before: the

@@ -48,6 +48,8 @@ static void put_reply(struct job *j, struct lmw_record *r, const struct slot *s)
     r->itl_p50_ns = a->itl_p50_ns;
     r->itl_p90_ns = a->itl_p90_ns;
     r->itl_p99_ns = a->itl_p99_ns;
+    r->logprob_mean = a->logprob_mean;
+    r->entropy_mean = a->entropy_mean;
     if (!j->opts->backend->model_is_name) /* else the model is in another process */
         r->memory_bytes = lmw_rss_bytes(false);
     if (r->memory_bytes > j->rss_max)
@@ -150,6 +152,8 @@ static char *make_extra(const struct job *j, const struct slot *s, const struct 
     put_attempts(extra, a);
     if (a->n_chunk != a->n_answer)
         put_whole(extra, "chunks", a->n_chunk);
+    if (a->n_logprob != a->n_answer)
+        put_whole(extra, "logprob_tokens", a->n_logprob);
     put_whole(extra, "server_load_ns", a->server_load_ns);
     put_whole(extra, "server_prefill_ns", a->server_prefill_ns);
     put_whole(extra, "server_decode_ns", a->server_decode_ns);

@@ -26,6 +26,11 @@ static int check_load(const struct lmw_study_opts *o, struct lmw_err *err)
     if (o->pause_s > 0 && (n > 1 || o->rate_hz > 0))
         return lmw_fail(err, LMW_EARG,
                         "a pause after each query goes with one in flight, in closed loop");
+    if (o->backend_opts.logprobs && !o->backend->has_logprobs)
+        return lmw_fail(err, LMW_EARG,
+                        "backend '%s' knows no log-probabilities: --logprobs is not "
+                        "for it",
+                        o->backend->name);
     if (o->perplexity && n > 1)
         return lmw_fail(err, LMW_EARG,
                         "perplexity is measured between queries: it goes with one in flight");

@@ -83,6 +83,17 @@ def usage(kind):
     return wrong if kind == "wrongusage" else good
 
 
+def logprobs(kind, body, i):
+    """Those of the tokens of piece i, as objects or numbers; one is wrong where the kind says."""
+    values = [[-0.5], [-0.25, 0.0], [-1.0], [], [-0.25]][i]
+    if i == 2:
+        wrong = {"lphigh": ["high"], "lpabove": [0.7], "lpnines": [-9999.0], "lpobject": [{"logprob": [1]}], "lpshape": "high",
+                 "lpnull": [None], "lpgone": None}
+        values = wrong.get(kind, values)
+    objects = "messages" in body or "options" in body or kind == "llama"
+    return [{"token": "t", "logprob": v} for v in values] if objects and isinstance(values, list) else values
+
+
 def openai_pieces(kind, body, echo):
     """The answer as the objects of a stream."""
     chat, texts = "messages" in body, [echo] if kind == "echo" else TEXT
@@ -97,8 +108,12 @@ def openai_pieces(kind, body, echo):
     if kind in ("thinks", "vllm"):
         for t in THOUGHT:
             yield piece("reasoning_content" if kind == "thinks" else "reasoning", t)
-    for t in texts:
-        yield piece("content", t)
+    for i, t in enumerate(texts):
+        p = piece("content", t)
+        if body.get("logprobs") and kind not in ("deaf", "echo"):
+            key = "content" if chat or kind == "llama" else "token_logprobs"
+            p["choices"][0]["logprobs"] = {key: logprobs(kind, body, i)}
+        yield p
     yield piece("content", None, "length" if kind == "length" else "stop")
     last = {**base, "choices": []}
     if kind == "llama":
@@ -124,8 +139,8 @@ def ollama_pieces(kind, body, n, echo):
     if body.get("think"):
         for t in THOUGHT:
             yield piece("thinking", t)
-    for t in [echo] if kind == "echo" else TEXT:
-        yield piece("content", t)
+    for i, t in enumerate([echo] if kind == "echo" else TEXT):
+        yield piece("content", t, **({"logprobs": logprobs(kind, body, i)} if body.get("logprobs") and kind != "echo" else {}))
     last = {"done": True, "done_reason": "stop", "total_duration": 5, "load_duration": 1000, "prompt_eval_duration": 2000,
             "eval_count": 9, "eval_duration": 3000, "prompt_eval_count": 12}
     if kind == "cached":  # an old server: counts what it evaluated
@@ -253,6 +268,8 @@ def answer(sock, kind, n, times, method, path, headers, body):
             "general.architecture": "llama", "general.parameter_count": 8030261312, "llama.context_length": 8192}})
     if kind == "refuses" and "stream_options" in body:
         return whole(sock, 400, {"error": {"message": "Unrecognized request argument supplied: stream_options"}})
+    if kind == "nologprobs" and "logprobs" in body:
+        return whole(sock, 400, {"error": {"message": "'logprobs' is not supported with this model"}})
     if kind == "newname" and "max_tokens" in body:
         return whole(sock, 400, {"error": {"message": "Use 'max_completion_tokens' instead."}})
     if kind == "gather":

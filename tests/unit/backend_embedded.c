@@ -274,6 +274,8 @@ static void test_perplexity(void **state)
     lmw_str answer = {reply.text.ptr, reply.text.len};
     assert_int_equal(lmw_backend_perplexity(b, r.prompt, answer, &own, &err), LMW_OK);
     assert_true(own > 1 && own < N_VOCAB);
+    assert_true(fabs(reply.logprob_mean + log(own)) < 1e-5); /* one token long */
+    assert_true(reply.entropy_mean > 0 && reply.n_logprob == LMW_NULL);
     for (int i = 'a'; i <= 'z'; i++) {
         char letter = (char)i;
         assert_int_equal(lmw_backend_perplexity(b, r.prompt, (lmw_str){&letter, 1}, &other, &err),

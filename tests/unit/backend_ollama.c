@@ -2,6 +2,7 @@
 #include "backend_mock.h"
 
 #include <jansson.h>
+#include <math.h>
 
 static const struct lmw_backend_opts plain = {0};
 
@@ -38,6 +39,23 @@ static void test_thought(void **state)
     assert_string_equal(r.text.ptr, MOCK_TEXT);
     assert_int_equal(r.n_chunk, 7);
     drop(&r);
+}
+
+static void test_logprobs(void **state)
+{
+    static const struct {
+        const char *how;
+        double mean;
+    } servers[] = {{"ok", -0.4}, {"lpgone", -0.25}, {"lphigh", (double)NAN}};
+    for (int i = 0; i < 6; i++) {
+        struct lmw_reply r = {0};
+        struct lmw_err err;
+        struct lmw_backend_opts opts = {.logprobs = true, .raw = i >= 3};
+        double want = servers[i % 3].mean;
+        assert_int_equal(ask("ollama", servers[i % 3].how, opts, &r, &err), LMW_OK);
+        assert_true(isnan(want) ? isnan(r.logprob_mean) : fabs(r.logprob_mean - want) < 1e-12);
+        drop(&r);
+    }
 }
 
 static void test_request(void **state)
@@ -134,9 +152,10 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_answer),  cmocka_unit_test(test_thought),
-        cmocka_unit_test(test_request),    cmocka_unit_test(test_cached_prompts),
-        cmocka_unit_test(test_what_it_is), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_an_answer),      cmocka_unit_test(test_thought),
+        cmocka_unit_test(test_logprobs),       cmocka_unit_test(test_request),
+        cmocka_unit_test(test_cached_prompts), cmocka_unit_test(test_what_it_is),
+        cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, start_mock, stop_mock);
 }

@@ -2,6 +2,7 @@
 #include "backend_mock.h"
 
 #include <jansson.h>
+#include <math.h>
 
 static const struct lmw_backend_opts plain = {0};
 
@@ -101,6 +102,52 @@ static void test_unknown_counts(void **state)
     }
 }
 
+static struct lmw_reply ask_logprobs(const char *how, bool raw)
+{
+    struct lmw_reply r = {0};
+    struct lmw_err err;
+    struct lmw_backend_opts opts = {.raw = raw, .logprobs = true};
+    assert_int_equal(ask("openai", how, opts, &r, &err), LMW_OK);
+    assert_string_equal(r.text.ptr, MOCK_TEXT);
+    assert_true(isnan(r.entropy_mean)); /* nobody tells all alternatives */
+    drop(&r);
+    return r;
+}
+
+/* Means over what was told, in every form. */
+static void test_logprobs(void **state)
+{
+    static const char *const ways[] = {"ok", "llama", "bytes"};
+    for (size_t i = 0; i < 6; i++) {
+        struct lmw_reply r = ask_logprobs(ways[i % 3], i >= 3);
+        assert_true(fabs(r.logprob_mean - -0.4) < 1e-12);
+        assert_int_equal(r.n_logprob, 5);
+        assert_string_equal(r.note, "");
+    }
+    for (size_t i = 0; i < 4; i++) { /* of one token it is not told */
+        struct lmw_reply r = ask_logprobs(i % 2 ? "lpnull" : "lpgone", i >= 2);
+        assert_true(fabs(r.logprob_mean - -0.25) < 1e-12);
+        assert_int_equal(r.n_logprob, 4);
+    }
+}
+
+static void test_no_logprobs(void **state)
+{
+    static const char *const wrong[] = {"lphigh", "lpabove", "lpnines", "lpobject", "lpshape"};
+    for (size_t i = 0; i < 10; i++) {
+        struct lmw_reply r = ask_logprobs(wrong[i / 2], i % 2);
+        assert_true(isnan(r.logprob_mean));
+        assert_int_equal(r.n_logprob, LMW_NULL);
+        assert_non_null(strstr(r.note, "left out"));
+    }
+    struct lmw_reply r = ask_logprobs("deaf", false);
+    assert_true(isnan(r.logprob_mean));
+    assert_non_null(strstr(r.note, "told none"));
+    r = ask_logprobs("nologprobs", false);
+    assert_true(isnan(r.logprob_mean) && r.n_attempt == 2);
+    assert_non_null(strstr(r.note, "refused"));
+}
+
 static void test_not_streamed(void **state)
 {
     struct lmw_reply r = {0};
@@ -136,6 +183,7 @@ static void test_request(void **state)
     struct lmw_backend_opts opts = {.system = "Be brief.",
                                     .thinking = LMW_THINKING_OFF,
                                     .max_tokens = 50,
+                                    .logprobs = true,
                                     .body = "{\"cache_prompt\": false, \"chat_template_kwargs\": "
                                             "{\"x\": 1}}"};
     json_t *got = seen(opts, &mock_request);
@@ -144,7 +192,7 @@ static void test_request(void **state)
         "{\"role\": \"user\", \"content\": \"Who are you?\"}], \"max_tokens\": 50, "
         "\"temperature\": 0.0, \"seed\": 7, \"stream\": true, \"stream_options\": "
         "{\"include_usage\": true}, \"chat_template_kwargs\": {\"enable_thinking\": false, "
-        "\"thinking\": false, \"x\": 1}, \"cache_prompt\": false}",
+        "\"thinking\": false, \"x\": 1}, \"cache_prompt\": false, \"logprobs\": true}",
         0, NULL);
     assert_non_null(want);
     assert_true(json_equal(json_object_get(got, "body"), want));
@@ -156,11 +204,11 @@ static void test_request(void **state)
     struct lmw_request drawn = mock_request;
     drawn.temperature = 0.7f;
     drawn.max_tokens = 5;
-    got = seen((struct lmw_backend_opts){.raw = true}, &drawn);
+    got = seen((struct lmw_backend_opts){.raw = true, .logprobs = true}, &drawn);
     want = json_loads("{\"model\": \"mock\", \"prompt\": \"Who are you?\", \"max_tokens\": 5, "
                       "\"temperature\": 0.7, \"top_p\": 1.0, \"top_k\": -1, \"min_p\": 0.0, "
                       "\"seed\": 7, \"stream\": true, \"stream_options\": "
-                      "{\"include_usage\": true}}",
+                      "{\"include_usage\": true}, \"logprobs\": 1}",
                       0, NULL);
     assert_true(json_equal(json_object_get(got, "body"), want));
     assert_string_equal(json_string_value(json_object_get(got, "path")), "/echo/v1/completions");
@@ -535,6 +583,8 @@ int main(void)
         cmocka_unit_test(test_thought),
         cmocka_unit_test(test_timings),
         cmocka_unit_test(test_unknown_counts),
+        cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_no_logprobs),
         cmocka_unit_test(test_not_streamed),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_urls),

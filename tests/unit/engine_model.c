@@ -434,7 +434,8 @@ static void answers(void **state)
 }
 
 /* Adds log p of the id under softmax(row), and that distribution's entropy. */
-static void add_by_definition(const float *row, int n, int32_t id, double *logprob, double *entropy)
+static void add_by_definition(const float *row, int n, int32_t id, double *logprob,
+                              double *entropy)
 {
     double z = 0;
     for (int j = 0; j < n; j++)

@@ -308,7 +308,7 @@ static void files_that_are_no_routers(void **state)
 /* ---- lessons from a store ---- */
 
 static void add(struct lmw_store *s, int64_t run, const char *id, int repeat, const char *answer,
-                const char *extra, struct lmw_err *err)
+                double logprob, double entropy, struct lmw_err *err)
 {
     struct lmw_record r;
     lmw_record_clear(&r);
@@ -317,7 +317,8 @@ static void add(struct lmw_store *s, int64_t run, const char *id, int repeat, co
     r.prompt = id[0] == 'a' ? "what is a?" : NULL;
     r.answer = answer;
     r.score = 1;
-    r.extra = extra;
+    r.logprob_mean = logprob;
+    r.entropy_mean = entropy;
     assert_int_equal(lmw_store_add(s, run, &r, err), 0);
 }
 
@@ -340,12 +341,13 @@ static void lessons_of_a_store(void **state)
     snprintf(path, sizeof path, "%s/t.db", dir);
     assert_int_equal(lmw_store_open(&s, path, &f->err), 0);
     int64_t local = run(s, "local", &f->err), cloud = run(s, "cloud", &f->err);
-    add(s, local, "a", 0, "yes", "{\"logprob_mean\": -1, \"entropy_mean\": 0.5}", &f->err);
-    add(s, local, "a", 1, " yes\n", "{\"logprob_mean\": -2}", &f->err);
-    add(s, local, "a", 2, "no", "{\"logprob_mean\": \"high\"}", &f->err);
-    add(s, local, "b", 0, "?", NULL, &f->err);
-    add(s, cloud, "b", 0, "b", NULL, &f->err);
-    add(s, cloud, "a", 0, "a", "{\"logprob_mean\": -9}", &f->err);
+    const double none = (double)NAN;
+    add(s, local, "a", 0, "yes", -1, 0.5, &f->err);
+    add(s, local, "a", 1, " yes\n", -2, none, &f->err);
+    add(s, local, "a", 2, "no", none, none, &f->err);
+    add(s, local, "b", 0, "?", none, none, &f->err);
+    add(s, cloud, "b", 0, "b", none, none, &f->err);
+    add(s, cloud, "a", 0, "a", -9, none, &f->err);
     const char *name = "local";
     assert_int_equal(
         lmw_routes_load(&routes, s, &name, 1, "cloud", NULL, &f->scratch.arena, &f->err), 0);

@@ -159,6 +159,9 @@ static inline int fake_answer(void *state, const struct lmw_request *request,
     snprintf(reply->finish, sizeof reply->finish, "stop");
     reply->n_prompt = 7;
     reply->n_answer = 3;
+    reply->n_logprob = 2;
+    reply->logprob_mean = -0.25;
+    reply->entropy_mean = 0.5;
     return LMW_OK;
 }
 

@@ -24,6 +24,8 @@ static void check_full(const struct lmw_record *r, int i)
     assert_int_equal(r->completion_tokens, 3);
     assert_true(r->flops == 2.0 * 100 * (7 + 3));
     assert_true(r->perplexity == 2 + strlen("right"));
+    assert_true(r->logprob_mean == -0.25 && r->entropy_mean == 0.5);
+    assert_non_null(strstr(r->extra, "\"logprob_tokens\":2"));
     assert_true(r->ttft_ns >= fake.answer_ns / 2 && r->latency_ns >= fake.answer_ns);
     assert_non_null(strstr(r->extra, "\"language\":\"en\""));
     assert_non_null(strstr(r->extra, "\"finish\":\"stop\""));
