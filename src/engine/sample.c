@@ -82,10 +82,12 @@ static struct cut select_cut(const float *logits, int n, float max, const struct
 static int32_t greedy(const float *logits, int n)
 {
     int best = 0;
-    for (int i = 1; i < n; i++)
-        if (key_of(logits[i]) > key_of(logits[best]))
+    while (best < n - 1 && logits[best] != logits[best])
+        best++;
+    for (int i = best + 1; i < n; i++)
+        if (logits[i] > logits[best])
             best = i;
-    return best;
+    return logits[best] == logits[best] ? best : 0;
 }
 
 static double total(const float *logits, int n, float max, const struct cut *c, double per_t)
