@@ -4,26 +4,15 @@
 #include <math.h>
 #include <string.h>
 
-#define TEXT(f)                                          \
-    {                                                    \
-#f, LMW_COL_TEXT, offsetof(struct lmw_record, f) \
+#define COLUMN(f, kind)                                          \
+    {                                                            \
+#f, kind, offsetof(struct lmw_record, f), sizeof(#f) - 1 \
     }
-#define INT(f)                                          \
-    {                                                   \
-#f, LMW_COL_INT, offsetof(struct lmw_record, f) \
-    }
-#define REAL(f)                                          \
-    {                                                    \
-#f, LMW_COL_REAL, offsetof(struct lmw_record, f) \
-    }
-#define BOOL(f)                                          \
-    {                                                    \
-#f, LMW_COL_BOOL, offsetof(struct lmw_record, f) \
-    }
-#define JSON(f)                                          \
-    {                                                    \
-#f, LMW_COL_JSON, offsetof(struct lmw_record, f) \
-    }
+#define TEXT(f) COLUMN(f, LMW_COL_TEXT)
+#define INT(f)  COLUMN(f, LMW_COL_INT)
+#define REAL(f) COLUMN(f, LMW_COL_REAL)
+#define BOOL(f) COLUMN(f, LMW_COL_BOOL)
+#define JSON(f) COLUMN(f, LMW_COL_JSON)
 
 /* clang-format off */
 const struct lmw_column lmw_columns[] = {
@@ -40,7 +29,7 @@ const struct lmw_column lmw_columns[] = {
     TEXT(energy_basis), JSON(energy_rails), TEXT(energy_method), BOOL(energy_valid), TEXT(energy_reason),
     INT(power_mean_mw), INT(power_max_mw), INT(temperature_mc), INT(memory_bytes),
     REAL(perplexity), REAL(logprob_mean), REAL(entropy_mean), REAL(flops), REAL(cost_usd), INT(attempts), TEXT(error),
-    {NULL, LMW_COL_TEXT, 0},
+    {NULL, LMW_COL_TEXT, 0, 0},
 };
 /* clang-format on */
 
@@ -64,8 +53,7 @@ const struct lmw_column *lmw_column_find(lmw_str name, const struct lmw_column *
 {
     const struct lmw_column *from = last && last[1].name ? last + 1 : lmw_columns, *c = from;
     do {
-        if (name.len && *c->name == *name.ptr && strncmp(c->name, name.ptr, name.len) == 0 &&
-            !c->name[name.len])
+        if (lmw_str_eq(name, (lmw_str){c->name, c->name_bytes}))
             return c;
         c = c[1].name ? c + 1 : lmw_columns;
     } while (c != from);

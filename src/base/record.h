@@ -48,7 +48,8 @@ enum lmw_column_kind { LMW_COL_TEXT, LMW_COL_INT, LMW_COL_REAL, LMW_COL_BOOL, LM
 struct lmw_column {
     const char *name;
     enum lmw_column_kind kind;
-    size_t offset; /* into struct lmw_record */
+    size_t offset;     /* into struct lmw_record */
+    size_t name_bytes; /* without its NUL */
 };
 /* Every column but `extra`, in the order of docs/records.md; ends with a NULL name. */
 extern const struct lmw_column lmw_columns[];

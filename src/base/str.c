@@ -39,6 +39,17 @@ uint64_t lmw_str_hash(lmw_str s)
     return lmw_str_hash_more(0xcbf29ce484222325u, s);
 }
 
+size_t lmw_str_count(lmw_str s, char c)
+{
+    size_t n = 0;
+    const char *p = s.ptr, *end = p + s.len;
+    while (p < end && (p = memchr(p, c, (size_t)(end - p)))) {
+        n++;
+        p++;
+    }
+    return n;
+}
+
 /* Room for n more bytes and the NUL. */
 static bool reserve(struct lmw_buf *b, size_t n)
 {
@@ -110,6 +121,25 @@ size_t lmw_utf8_len(lmw_str s)
             return 0;
     }
     return n;
+}
+
+/* Whether eight bytes are ASCII without NUL. */
+static bool is_ascii(const char *p)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return ((x | (x - ones)) & high) == 0;
+}
+
+bool lmw_str_is_utf8(lmw_str s)
+{
+    for (size_t n; s.len > 0; s = (lmw_str){s.ptr + n, s.len - n}) {
+        n = s.len >= 8 && is_ascii(s.ptr) ? 8 : lmw_utf8_len(s);
+        if (n == 0)
+            return false;
+    }
+    return true;
 }
 
 void lmw_buf_utf8(struct lmw_buf *b, lmw_str s)

@@ -33,8 +33,10 @@ lmw_str lmw_str_trim(lmw_str s);  /* ASCII white space on both ends */
 uint64_t lmw_str_hash(lmw_str s); /* FNV-1a, 64 bits: stable across machines and versions */
 /* The hash of what had this hash so far, with s behind it. */
 uint64_t lmw_str_hash_more(uint64_t so_far, lmw_str s);
+size_t lmw_str_count(lmw_str s, char c); /* how many of them there are in it */
 /* Bytes of the well-formed character at the start of s, which is not empty; 0: none, or NUL. */
 size_t lmw_utf8_len(lmw_str s);
+bool lmw_str_is_utf8(lmw_str s); /* all of it; NUL is not */
 
 /* A growing buffer, always NUL-terminated when ptr is set. When memory runs out
  * `failed` is set, further writes do nothing, and the caller checks once at the end. */

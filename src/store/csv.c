@@ -8,6 +8,7 @@
  * the first, a quote inside an unquoted cell, text behind a closing quote. */
 #include "store/format.h"
 
+#include "base/csv.h"
 #include "base/json.h"
 
 #include <stdlib.h>
@@ -23,69 +24,21 @@ struct csv_columns {
     } v[MAX_COLUMN];
 };
 
-struct cell {
-    lmw_str text;
-    bool quoted;
-};
-
 /* --- in --- */
 
-static int quoted_cell(lmw_str *rest, struct cell *cell, struct lmw_arena *arena,
-                       struct lmw_err *err)
-{
-    const char *from = rest->ptr + 1, *end = rest->ptr + rest->len, *p = from;
-    size_t n_doubled = 0;
-    for (; p < end && !(*p == '"' && (p + 1 == end || p[1] != '"')); p++) {
-        n_doubled += *p == '"'; /* stands for one */
-        p += *p == '"';
-    }
-    if (p >= end)
-        return lmw_fail(err, LMW_EFORMAT, "a cell without its closing quote");
-    *cell = (struct cell){{from, (size_t)(p - from)}, true};
-    *rest = (lmw_str){p + 1, (size_t)(end - p - 1)};
-    if (rest->len > 0 && *rest->ptr != ',')
-        return lmw_fail(err, LMW_EFORMAT, "text behind a cell's closing quote");
-    if (n_doubled == 0)
-        return LMW_OK;
-    char *to = lmw_arena_alloc(arena, cell->text.len, 1, 1);
-    cell->text = (lmw_str){to, cell->text.len - n_doubled};
-    for (; to && from < p; from++) {
-        *to++ = *from;
-        from += *from == '"';
-    }
-    return to ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for a row");
-}
-
 /* The next cell; *rest begins with the comma behind it. */
-static int next_cell(lmw_str *rest, struct cell *cell, struct lmw_arena *arena,
-                     struct lmw_err *err)
+static int next_cell(struct feed *s, lmw_str *rest, struct lmw_csv_cell *cell, struct lmw_err *err)
 {
-    if (rest->len > 0 && *rest->ptr == '"')
-        return quoted_cell(rest, cell, arena, err);
-    const char *comma = memchr(rest->ptr, ',', rest->len);
-    size_t n = comma ? (size_t)(comma - rest->ptr) : rest->len;
-    if (memchr(rest->ptr, '"', n))
+    int rc = lmw_csv_cell(rest, ',', cell, &s->cell, err);
+    if (rc == LMW_OK && !cell->is_quoted && memchr(cell->text.ptr, '"', cell->text.len))
         return lmw_fail(err, LMW_EFORMAT, "a quote inside a cell: put the whole cell in quotes");
-    *cell = (struct cell){{rest->ptr, n}, false};
-    *rest = (lmw_str){rest->ptr + n, rest->len - n};
-    return LMW_OK;
-}
-
-static bool is_utf8(lmw_str s)
-{
-    while (s.len > 0) {
-        size_t n = lmw_utf8_len(s);
-        if (n == 0)
-            return false;
-        s = (lmw_str){s.ptr + n, s.len - n};
-    }
-    return true;
+    return rc;
 }
 
 static int add_column(struct csv_columns *h, lmw_str name, struct lmw_err *err)
 {
     struct column *c = &h->v[h->n];
-    if (name.len == 0 || name.len >= sizeof c->name || !is_utf8(name))
+    if (name.len == 0 || name.len >= sizeof c->name || !lmw_str_is_utf8(name))
         return lmw_fail(err, LMW_EFORMAT,
                         "column %d of the first row has no name, a long one, or one that is not "
                         "UTF-8",
@@ -103,14 +56,14 @@ static int add_column(struct csv_columns *h, lmw_str name, struct lmw_err *err)
 
 static int read_head(struct feed *s, lmw_str row, struct lmw_err *err)
 {
-    struct cell cell;
+    struct lmw_csv_cell cell;
     bool has_id = false, more = true;
     if (!(s->csv = calloc(1, sizeof *s->csv)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for %s", s->name);
     while (more) {
         int rc = s->csv->n == MAX_COLUMN
                      ? lmw_fail(err, LMW_EFORMAT, "over %d columns", MAX_COLUMN)
-                     : next_cell(&row, &cell, s->arena, err);
+                     : next_cell(s, &row, &cell, err);
         if (rc == LMW_OK)
             rc = add_column(s->csv, lmw_str_trim(cell.text), err);
         if (rc < 0)
@@ -154,20 +107,20 @@ static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
 }
 
 static int take_cell(struct feed *s, struct lmw_record *r, const struct column *c,
-                     const struct cell *cell, struct lmw_err *err)
+                     const struct lmw_csv_cell *cell, struct lmw_err *err)
 {
-    if (!is_utf8(cell->text))
+    if (!lmw_str_is_utf8(cell->text))
         return lmw_fail(err, LMW_EFORMAT,
                         "column '%s' is not UTF-8: convert the file, for "
                         "example with iconv -t UTF-8",
                         c->name);
-    if (c->known && c->known->kind == LMW_COL_TEXT && cell->quoted && cell->text.len == 0)
+    if (c->known && c->known->kind == LMW_COL_TEXT && cell->is_quoted && cell->text.len == 0)
         *(const char **)((char *)r + c->known->offset) = "";
     else if (c->known)
         return lmw_record_set(r, c->known, cell->text, s->arena, err);
     else if (c->is_extra)
         return cell->text.len ? add_extra(s, cell->text, err) : LMW_OK;
-    else if (cell->text.len || cell->quoted) {
+    else if (cell->text.len || cell->is_quoted) {
         lmw_buf_str(&s->text, s->text.len ? "," : "{");
         lmw_json_put_text(&s->text, lmw_str_from(c->name));
         lmw_buf_str(&s->text, ":");
@@ -179,12 +132,12 @@ static int take_cell(struct feed *s, struct lmw_record *r, const struct column *
 static int read_cells(struct feed *s, struct lmw_record *r, lmw_str row, struct lmw_err *err)
 {
     for (int i = 0; i < s->csv->n; i++) {
-        struct cell cell;
+        struct lmw_csv_cell cell;
         if (i > 0 && row.len == 0)
             return lmw_fail(err, LMW_EFORMAT, "%d cells in a row, %d in the first", i, s->csv->n);
         if (i > 0)
             row = (lmw_str){row.ptr + 1, row.len - 1};
-        int rc = next_cell(&row, &cell, s->arena, err);
+        int rc = next_cell(s, &row, &cell, err);
         if (rc < 0 || (rc = take_cell(s, r, &s->csv->v[i], &cell, err)) < 0)
             return rc;
     }

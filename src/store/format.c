@@ -94,5 +94,6 @@ void lmw_feed_close(struct feed *s)
 {
     lmw_reader_close(&s->in);
     lmw_buf_free(&s->text);
+    lmw_buf_free(&s->cell);
     free(s->csv);
 }

@@ -17,6 +17,7 @@ struct feed {
     const struct format *format;
     struct lmw_arena *arena; /* what of a record is not in the piece lies here */
     struct lmw_buf text;     /* of one record, while it is read */
+    struct lmw_buf cell;     /* of a CSV row, where it has to be made */
     struct csv_columns *csv;
     int64_t n_piece; /* read so far, where a format counts them */
     int64_t n_byte;  /* that the records taken so far took of the file, about */

@@ -5,6 +5,8 @@
  * length. The file is read, not mapped: the pages of a mapping count as the process's memory. */
 #include "store/reader.h"
 
+#include "base/csv.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -95,16 +97,10 @@ static size_t line_end(lmw_str s)
     return nl ? (size_t)(nl - s.ptr) + 1 : 0;
 }
 
-/* A line end inside quotes belongs to a cell (RFC 4180). */
 static size_t row_end(lmw_str s)
 {
-    bool inside = false;
-    for (size_t i = 0; i < s.len; i++) {
-        inside ^= s.ptr[i] == '"';
-        if (!inside && s.ptr[i] == '\n')
-            return i + 1;
-    }
-    return 0;
+    struct lmw_csv_row row = {0};
+    return lmw_csv_row_end(&row, s, ',');
 }
 
 /* Behind the brace that closes the first object; what is wrong in it is for its parser. */
@@ -124,14 +120,6 @@ static size_t object_end(lmw_str s)
             return i + 1;
     }
     return 0;
-}
-
-static int64_t count_newlines(lmw_str s)
-{
-    int64_t n = 0;
-    for (const char *p = s.ptr, *end = p + s.len; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-        n++;
-    return n;
 }
 
 /* Without what stands between pieces: an array's brackets and commas, line ends, and around JSON
@@ -163,7 +151,7 @@ int lmw_reader_next(struct reader *r, enum piece kind, lmw_str *out, struct lmw_
         int64_t n_before = 0;
         *out = strip(piece, kind, &n_before);
         r->line = r->n_newline + n_before + 1;
-        r->n_newline += kind == PIECE_LINE ? 1 : count_newlines(piece);
+        r->n_newline += kind == PIECE_LINE ? 1 : (int64_t)lmw_str_count(piece, '\n');
         r->at += n;
     } while (out->len == 0);
     return 1;

@@ -209,6 +209,7 @@ void lmw_rows_close(struct lmw_rows *r)
 {
     lmw_stream_close(&r->stream);
     lmw_buf_free(&r->text);
+    lmw_buf_free(&r->cell);
     json_decref(r->names);
     json_decref(r->sections);
     json_decref(r->classes);

@@ -46,6 +46,7 @@ struct lmw_rows {
     size_t ask;          /* bytes to read at a time */
     int64_t line;        /* lines begun, from 1 */
     struct lmw_buf text; /* the row's own bytes */
+    struct lmw_buf cell; /* csv: one of them, where it has to be made */
     int64_t row_line;    /* where that row began */
     int64_t row_at;      /* the same among the inflated bytes */
     int64_t n;           /* rows so far: the number of the row, from 1 */

@@ -1,74 +1,14 @@
-/* CSV (RFC 4180) and its sister with tabs. See rows.h.
+/* CSV and its sister with tabs, as base/csv.h reads them. See rows.h.
  *
- * Fields may be quoted; in quotes, separators and line ends are text and a doubled quote is one
- * quote. LF and CRLF both end a row. Beyond the RFC: blank lines are skipped, and a quote inside a
- * field that does not begin with one is itself, as spreadsheets and Python write and read it.
- * Refused: a row with more or fewer fields than the header, text behind a closing quote, a quote
- * never closed, a header that names a column twice, bytes that are no UTF-8. */
+ * LF and CRLF both end a row; blank lines are skipped. Refused besides what base/csv.h refuses: a
+ * row with more or fewer cells than the header, a header that names a column twice, bytes that are
+ * no UTF-8, and NUL. */
 #include "workload/rows.h"
 
 #include <stdlib.h>
 
+#include "base/csv.h"
 #include "workload/workload.h"
-
-struct field {
-    bool is_last; /* of its row */
-    bool is_quoted;
-};
-
-/* Inside quotes: up to the byte behind the closing one, which is returned. */
-static int quoted(struct lmw_rows *r, struct lmw_err *err)
-{
-    int c;
-
-    while ((c = lmw_rows_get(r, err)) >= 0) {
-        if (c == '"' && (c = lmw_rows_get(r, err)) != '"')
-            return c;
-        if (!lmw_rows_put(r, c)) {
-            lmw_rows_too_long(r, err);
-            return LMW_ROWS_FAILED;
-        }
-    }
-    if (c == LMW_ROWS_END)
-        lmw_fail(err, LMW_EFORMAT, "a quote is opened here and never closed");
-    return LMW_ROWS_FAILED;
-}
-
-/* The bytes of the next field, behind those in r->text. 1, 0 when the file ends before it, or
- * negative. */
-static int read_field(struct lmw_rows *r, struct field *f, struct lmw_err *err)
-{
-    int c = lmw_rows_get(r, err);
-    bool at_end = c == LMW_ROWS_END;
-
-    *f = (struct field){.is_quoted = c == '"'};
-    if (f->is_quoted)
-        c = quoted(r, err);
-    else
-        for (; c >= 0 && c != r->separator && c != '\n'; c = lmw_rows_get(r, err))
-            if (!lmw_rows_put(r, c))
-                return lmw_rows_too_long(r, err);
-    if (f->is_quoted && c == '\r') /* of CRLF; an unquoted field's is cut off by its reader */
-        c = lmw_rows_get(r, err);
-    f->is_last = c == '\n' || c == LMW_ROWS_END;
-    if (c == LMW_ROWS_FAILED)
-        return err && err->code ? err->code : LMW_EFORMAT;
-    if (f->is_quoted && !f->is_last && c != r->separator)
-        return lmw_fail(err, LMW_EFORMAT,
-                        "text behind a closing quote; a quote inside a quoted field is written "
-                        "twice");
-    return !at_end;
-}
-
-static json_t *field_text(const struct lmw_rows *r, size_t from, const struct field *f)
-{
-    size_t n = r->text.len - from;
-
-    if (f->is_last && !f->is_quoted && n > 0 && r->text.ptr[r->text.len - 1] == '\r')
-        n--;
-    const char *p = r->text.ptr ? r->text.ptr + from : "";
-    return memchr(p, 0, n) ? NULL : json_stringn(p, n);
-}
 
 static void begin_row(struct lmw_rows *r)
 {
@@ -76,35 +16,65 @@ static void begin_row(struct lmw_rows *r)
     r->row_at = lmw_rows_at(r);
 }
 
-/* One row as an array of strings: 1, 0 at the end, or negative. */
-static int read_row(struct lmw_rows *r, json_t **fields, struct lmw_err *err)
+/* The bytes of the next row, without its end, into r->text: 1, 0 at the end, or negative. */
+static int read_bytes(struct lmw_rows *r, lmw_str *out, struct lmw_err *err)
 {
-    struct field f = {0};
-    json_t *row = json_array();
+    struct lmw_csv_row row = {0};
+    size_t end = 0;
     int rc = 1;
 
-    for (r->text.len = 0, begin_row(r); rc > 0 && !f.is_last;) {
-        size_t from = r->text.len;
-        rc = read_field(r, &f, err);
-        if (rc == 0 && json_array_size(row) > 0)
-            rc = 1; /* "a,b," and the end of the file: an empty field */
-        if (rc > 0 && json_array_append_new(row, field_text(r, from, &f)) != 0)
-            rc = lmw_fail(err, LMW_EFORMAT,
-                          "not valid UTF-8, or a NUL; convert the file, for example "
-                          "with iconv -t UTF-8");
-        bool is_blank = rc > 0 && f.is_last && json_array_size(row) == 1 && !f.is_quoted &&
-                        json_string_length(json_array_get(row, 0)) == 0;
-        if (is_blank) {
-            json_array_clear(row);
-            begin_row(r);
-            f.is_last = false;
-        }
+    for (r->text.len = 0, begin_row(r); end == 0;) {
+        if (r->at == r->len && (rc = lmw_rows_more(r, err)) <= 0)
+            break;
+        lmw_str bytes = {r->block + r->at, r->len - r->at};
+        end = lmw_csv_row_end(&row, bytes, r->separator);
+        bytes.len = end ? end : bytes.len;
+        lmw_buf_put(&r->text, bytes.ptr, bytes.len);
+        r->at += bytes.len;
+        r->line += (int64_t)lmw_str_count(bytes, '\n');
+        if (r->text.failed || r->text.len > LMW_WORKLOAD_LINE_MAX)
+            return lmw_rows_too_long(r, err);
     }
-    if (rc > 0)
-        *fields = row;
-    else
-        json_decref(row);
-    return rc;
+    if (rc < 0 || r->text.len == 0)
+        return rc < 0 ? rc : 0;
+    *out = (lmw_str){r->text.ptr, r->text.len - (end > 0)};
+    out->len -= out->len > 0 && out->ptr[out->len - 1] == '\r';
+    return 1;
+}
+
+static int add_cell(json_t *row, lmw_str text, struct lmw_err *err)
+{
+    bool has_nul = text.len > 0 && memchr(text.ptr, 0, text.len);
+    json_t *cell = has_nul ? NULL : json_stringn(text.len ? text.ptr : "", text.len);
+
+    if (json_array_append_new(row, cell) == 0)
+        return 0;
+    return lmw_fail(err, LMW_EFORMAT,
+                    "not valid UTF-8, or a NUL; convert the file, for example with iconv -t "
+                    "UTF-8");
+}
+
+/* One row as an array of strings: 1, 0 at the end, or negative. */
+static int read_row(struct lmw_rows *r, json_t **cells, struct lmw_err *err)
+{
+    struct lmw_csv_cell cell;
+    lmw_str rest = {0};
+    int rc;
+
+    while ((rc = read_bytes(r, &rest, err)) > 0 && rest.len == 0)
+        ; /* blank */
+    if (rc <= 0)
+        return rc;
+    *cells = json_array();
+    for (bool more = true; more; rest = (lmw_str){rest.ptr + more, rest.len - more}) {
+        if ((rc = lmw_csv_cell(&rest, r->separator, &cell, &r->cell, err)) < 0 ||
+            (rc = add_cell(*cells, cell.text, err)) < 0) {
+            json_decref(*cells);
+            return rc;
+        }
+        more = rest.len > 0;
+    }
+    return 1;
 }
 
 /* ---- the header ---- */

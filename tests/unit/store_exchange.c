@@ -172,7 +172,7 @@ static void test_csv_of_others(void **state)
     refuse("t.csv", "id,score\na,1\n", "x", "'query_id'");
     refuse("t.csv", "query_id,score\na\"b,1\n", "x", "quote");
     refuse("t.csv", "query_id,score\n\"a\"b,1\n", "x", "behind");
-    refuse("t.csv", "query_id,score\n\"a,1\n", "x", "closing quote");
+    refuse("t.csv", "query_id,score\n\"a,1\n", "x", "never closed");
     refuse("t.csv", "query_id,extra\na,\"{\"\"score\"\":1}\"\n", "x", "which is a column");
     refuse("t.csv", "query_id,extra\na,[1]\n", "x", "JSON object");
     refuse("t.csv", "query_id,model\na,\xff\n", "x", "UTF-8");
