@@ -75,6 +75,43 @@ static bool reserve(struct lmw_buf *b, size_t n)
     return true;
 }
 
+/* How many letters to change, insert or leave out; of short words. */
+static int distance(const char *a, const char *b)
+{
+    int row[64], n = (int)strlen(b);
+    if (n > 62)
+        return 99;
+    for (int k = 0; k <= n; k++)
+        row[k] = k;
+    for (int i = 1; a[i - 1]; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int k = 1; k <= n; k++) {
+            int change = diagonal + (a[i - 1] != b[k - 1]);
+            int least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
+            diagonal = row[k];
+            row[k] = change < least ? change : least;
+        }
+    }
+    return row[n];
+}
+
+struct lmw_nearest lmw_nearest_to(const char *word)
+{
+    int half = (int)strlen(word) / 2 + 1;
+    return (struct lmw_nearest){.word = word, .least = half < 3 ? half : 3};
+}
+
+void lmw_nearest_try(struct lmw_nearest *n, const char *name)
+{
+    int d = distance(n->word, name);
+
+    if (d < n->least) {
+        n->least = d;
+        n->best = name;
+    }
+}
+
 void lmw_buf_put(struct lmw_buf *b, const void *bytes, size_t n)
 {
     if (!reserve(b, n))

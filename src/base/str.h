@@ -38,6 +38,15 @@ size_t lmw_str_count(lmw_str s, char c); /* how many of them there are in it */
 size_t lmw_utf8_len(lmw_str s);
 bool lmw_str_is_utf8(lmw_str s); /* all of it; NUL is not */
 
+/* Of the names that are tried, the one that `word` is most likely meant to be: `best`, NULL while
+ * none is near. */
+struct lmw_nearest {
+    const char *word, *best;
+    int least; /* edits that are too many */
+};
+struct lmw_nearest lmw_nearest_to(const char *word);
+void lmw_nearest_try(struct lmw_nearest *n, const char *name); /* the pointer is kept */
+
 /* A growing buffer, always NUL-terminated when ptr is set. When memory runs out
  * `failed` is set, further writes do nothing, and the caller checks once at the end. */
 struct lmw_buf {

@@ -1,4 +1,5 @@
 /* lmwatt: a table of commands. Each answers --help with its options and an example. */
+#include "base/str.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -45,6 +46,18 @@ static int usage(FILE *f)
     return f == stderr ? 2 : 0;
 }
 
+static int unknown_command(const char *word)
+{
+    struct lmw_nearest near = lmw_nearest_to(word);
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        lmw_nearest_try(&near, commands[i].name);
+    fprintf(stderr, "lmwatt: no command '%s'%s%s%s\nTry 'lmwatt --help'.\n", word,
+            near.best ? ": did you mean '" : "", near.best ? near.best : "",
+            near.best ? "'?" : "");
+    return 2;
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2)
@@ -60,8 +73,7 @@ static int run(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     }
-    fprintf(stderr, "lmwatt: no command '%s'\n\n", argv[1]);
-    return usage(stderr);
+    return unknown_command(argv[1]);
 }
 
 /* A result that did not arrive is a failure, whichever command wrote it. */

@@ -1,6 +1,7 @@
 /* Options, errors and the progress line, the same for every command. See cli.h. */
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -111,6 +112,19 @@ static int set_value(const struct opt *o, const char *text, const char *command)
     return -1;
 }
 
+static int unknown_option(const struct opt *opts, const char *arg, const char *command)
+{
+    char word[64];
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(arg + 1, "=") - (arg[1] == '-'),
+             arg + 1 + (arg[1] == '-'));
+    struct lmw_nearest near = lmw_nearest_to(word);
+    for (const struct opt *o = opts; o->name; o++)
+        lmw_nearest_try(&near, o->name);
+    return cli_usage(command, "unknown option '%s'%s%s%s", arg,
+                     near.best ? ": did you mean --" : "", near.best ? near.best : "",
+                     near.best ? "?" : "");
+}
+
 static bool is_option(const char *arg)
 {
     return arg[0] == '-' && arg[1];
@@ -129,7 +143,7 @@ int opts_parse(const struct opt *opts, const struct command_help *help, int argc
                 return print_help(opts, help);
             const struct opt *o = find_opt(opts, arg, &value);
             if (!o)
-                return cli_usage(argv[0], "unknown option '%s'", arg);
+                return unknown_option(opts, arg, argv[0]);
             if (o->kind == OPT_FLAG && value)
                 return cli_usage(argv[0], "--%s takes no value", o->name);
             if (o->kind != OPT_FLAG && !value && !(value = i + 1 < argc ? argv[++i] : NULL))

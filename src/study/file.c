@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <math.h>
@@ -130,40 +131,21 @@ static const char *text_of(const yaml_node_t *n)
     return n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
 }
 
-/* How many letters to change, insert or leave out; of short words. */
-static int distance(const char *a, const char *b)
-{
-    int row[64], n = (int)strlen(b);
-    if (n > 62)
-        return 99;
-    for (int k = 0; k <= n; k++)
-        row[k] = k;
-    for (int i = 1; a[i - 1]; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int k = 1; k <= n; k++) {
-            int change = diagonal + (a[i - 1] != b[k - 1]);
-            int least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
-            diagonal = row[k];
-            row[k] = change < least ? change : least;
-        }
-    }
-    return row[n];
-}
-
 static const char *nearest(const char *key, bool top)
 {
-    const char *best = NULL;
-    int least = 3 < (int)strlen(key) / 2 + 1 ? 3 : (int)strlen(key) / 2 + 1;
-    for (int i = 0; top ? top_keys[i] != NULL : i < N_FIELD; i++) {
-        const char *known = top ? top_keys[i] : fields[i].key;
-        int d = distance(key, known);
-        if (d < least) {
-            least = d;
-            best = known;
-        }
-    }
-    return best;
+    struct lmw_nearest near = lmw_nearest_to(key);
+
+    for (int i = 0; top ? top_keys[i] != NULL : i < N_FIELD; i++)
+        lmw_nearest_try(&near, top ? top_keys[i] : fields[i].key);
+    return near.best;
+}
+
+static bool is_field(const char *key)
+{
+    for (int i = 0; i < N_FIELD; i++)
+        if (strcmp(fields[i].key, key) == 0)
+            return true;
+    return false;
 }
 
 static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
@@ -171,7 +153,7 @@ static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
     const char *key = text_of(at), *like = key ? nearest(key, top) : NULL;
     if (!key)
         return refuse(r, at, "a key must be a word");
-    if (!like && top && nearest(key, false) && distance(key, nearest(key, false)) == 0)
+    if (!like && top && is_field(key))
         return refuse(r, at, "'%.60s' belongs under `settings`, or into a model's entry", key);
     return refuse(r, at, "'%.60s' is no field%s%s%s (docs/studies.md lists them)", key,
                   like ? ": did you mean '" : "", like ? like : "", like ? "'?" : "");
