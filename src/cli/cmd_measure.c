@@ -16,9 +16,10 @@
 struct measure {
     struct strs models;
     struct backend_flags backend;
-    const char *file, *workload, *preset, *scorer, *run, *store, *meter;
+    const char *file, *workload, *scorer, *run, *store, *meter;
+    struct lmw_workload_opts questions;
     int64_t max_queries, n_repeat, n_thread, max_tokens, top_k, seed, n_ctx, n_warm_up,
-        n_in_flight, shuffle, sample, interleave;
+        n_in_flight, shuffle, sample, interleave, shots;
     double temperature, top_p, min_p, idle_s, pause_s, rate;
     bool is_raw, is_constant, is_dry, perplexity, logprobs, require_quiet, require_energy, is_json;
 };
@@ -30,9 +31,16 @@ static int parse(struct measure *m, struct strs *pos, int argc, char **argv)
     const struct opt opts[] = {
         {"model", 'm', OPT_LIST, &m->models, "FILE",
          "a GGUF file, or a server's name for it; give as many as you like"},
-        {"workload", 'w', OPT_STR, &m->workload, "FILE", "the questions, JSONL"},
-        {"preset", 0, OPT_STR, &m->preset, "NAME",
+        {"workload", 'w', OPT_STR, &m->workload, "FILE",
+         "the questions: JSON lines, CSV, ...; see docs/workloads.md"},
+        {"map", 0, OPT_STR, &m->questions.map, "LIST",
+         "FIELD=COLUMN, ...: prompt=question,reference=answer,query_id=#"},
+        {"preset", 0, OPT_STR, &m->questions.preset, "NAME",
          "a data set as published; see `lmwatt workload list`"},
+        {"shots", 0, OPT_INT, &m->shots, "K", "of a preset: worked examples in front (default 0)"},
+        {"shots-from", 0, OPT_STR, &m->questions.shots_from, "FILE", "whose first rows they are"},
+        {"cot", 0, OPT_FLAG, &m->questions.cot, NULL, "of a preset: ask for reasoning first"},
+        {"split", 0, OPT_STR, &m->questions.split, "LIST", "of a JSON document: which arrays"},
         {"sample", 0, OPT_INT, &m->sample, "N", "of its rows, drawn by --seed (default 0: all)"},
         {"shuffle", 0, OPT_INT, &m->shuffle, "SEED",
          "ask in an order drawn by it (default 0: the file's order)"},
@@ -100,6 +108,12 @@ static int check_range(const char *command, const char *name, int64_t v, int64_t
                : cli_usage(command, "--%s takes %lld..%lld", name, (long long)min, (long long)max);
 }
 
+static bool is_model(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+}
+
 static int check(const struct measure *m, const struct strs *pos, const char *command)
 {
     enum { MANY = 1 << 30 };
@@ -120,10 +134,17 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
         {"seed", m->seed, INT64_MIN, INT64_MAX},
         {"in-flight", m->n_in_flight, 0, 4096},
         {"sample", m->sample, 0, INT64_MAX},
+        {"shots", m->shots, 0, 100},
         {"interleave", m->interleave, 0, INT64_MAX},
     };
     if (pos->n > 1)
         return cli_usage(command, "unexpected argument '%s'", pos->v[1]);
+    if (m->file && is_model(m->file))
+        return cli_usage(
+            command, "%s is no study; a model is named with -m, its questions with -w", m->file);
+    if (!m->questions.preset && (m->shots || m->questions.cot))
+        return cli_usage(command,
+                         "--shots and --cot go with a --preset, whose wording they are of");
     if (m->file && (m->models.n || m->workload || m->run))
         return cli_usage(command, "models, workloads and names of runs stand in the study (%s)",
                          m->file);
@@ -288,13 +309,33 @@ static int plan_study(const struct lmw_study *study, const char *db, bool is_jso
     return rc;
 }
 
+/* As a shell reads it back: in quotes where something in it would be read as more than a text. */
+static void put_word(struct lmw_buf *b, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "%+,-./:=@_";
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        lmw_buf_str(b, word);
+        return;
+    }
+    lmw_buf_str(b, "'");
+    for (const char *c = word; *c; c++)
+        if (*c == '\'')
+            lmw_buf_str(b, "'\\''");
+        else
+            lmw_buf_put(b, c, 1);
+    lmw_buf_str(b, "'");
+}
+
 /* The command line, so that a record can say how it was made. malloc. */
 static char *join(int argc, char **argv)
 {
     struct lmw_buf b = {0};
     lmw_buf_str(&b, "lmwatt");
-    for (int i = 0; i < argc; i++)
-        lmw_buf_printf(&b, " %s", argv[i]);
+    for (int i = 0; i < argc; i++) {
+        lmw_buf_str(&b, " ");
+        put_word(&b, argv[i]);
+    }
     return b.ptr;
 }
 
@@ -319,7 +360,7 @@ static int make_run(struct lmw_study_opts *o, const struct measure *m, struct lm
                          .raw = m->is_raw,
                          .logprobs = m->logprobs},
         .workload = m->workload,
-        .questions = {.preset = m->preset, .sample = m->sample},
+        .questions = m->questions,
         .shuffle = m->shuffle,
         .scorer = m->scorer,
         .max_queries = m->max_queries,
@@ -335,6 +376,8 @@ static int make_run(struct lmw_study_opts *o, const struct measure *m, struct lm
         .seed = (uint64_t)m->seed,
         .perplexity = m->perplexity,
     };
+    o->questions.shots = (int)m->shots;
+    o->questions.sample = m->sample;
     if (m->sample > 0)
         o->questions.seed = (uint64_t)m->seed;
     cli_backend_opts(&m->backend, "measure", &o->backend, &o->backend_opts);

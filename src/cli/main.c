@@ -83,6 +83,7 @@ int main(int argc, char **argv)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return rc;
-    fprintf(stderr, "lmwatt: cannot write the result: %s\n", strerror(errno ? errno : EIO));
+    fprintf(stderr, "lmwatt: cannot write the result: %s\n",
+            errno ? strerror(errno) : "not all of it arrived; is the disk full?");
     return rc ? rc : 1;
 }

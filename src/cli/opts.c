@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int cli_fail(const struct lmw_err *err)
@@ -178,10 +179,27 @@ static struct {
     bool pending, on_line;
 } progress;
 
+/* As much of the line's end as fits: a line that wraps cannot be rewritten, and what moves stands
+ * at its end. */
+static void rewrite_line(void)
+{
+    struct winsize w = {0};
+    const char *from = progress.text, *mark = "";
+    int n = 0;
+
+    for (const char *c = from; *c; c++)
+        n += (*c & 0xc0) != 0x80; /* a character's first byte */
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 2 && n > w.ws_col - 1) {
+        for (mark = "…"; n > w.ws_col - 2; from++)
+            n -= (from[1] & 0xc0) != 0x80;
+    }
+    fprintf(stderr, "\r\033[K%s%s", mark, from);
+}
+
 static void show_progress(bool tty)
 {
     if (tty)
-        fprintf(stderr, "\r\033[K%s", progress.text);
+        rewrite_line();
     else
         fprintf(stderr, "%s\n", progress.text);
     fflush(stderr);

@@ -73,6 +73,10 @@ int lmw_stream_open(struct lmw_stream *s, const char *path, struct lmw_err *err)
     int rc;
 
     *s = (struct lmw_stream){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (s->fd < 0 && strcmp(path, "-") == 0)
+        return lmw_fail(err, LMW_EARG,
+                        "a workload is read more than once, which standard input cannot be; save "
+                        "it as a file first");
     if (s->fd < 0)
         return lmw_fail_errno(err, "cannot open %s", path);
     if (fstat(s->fd, &st) != 0)
