@@ -193,6 +193,13 @@ int lmw_backend_perplexity(struct lmw_backend *b, lmw_str prompt, lmw_str answer
                           b->ops->name);
 }
 
+int lmw_backend_embed(struct lmw_backend *b, lmw_str prompt, float *out, struct lmw_err *err)
+{
+    return b->ops->embed
+               ? b->ops->embed(b->state, prompt, out, err)
+               : lmw_fail(err, LMW_EUNSUPPORTED, "backend '%s' knows no embeddings", b->ops->name);
+}
+
 int64_t lmw_request_now(const struct lmw_request *r)
 {
     return r->clock.now ? r->clock.now(r->clock.arg) : lmw_now_ns();

@@ -50,6 +50,7 @@ struct lmw_backend_opts {
 struct lmw_backend_info {
     char name[64], arch[32], quantization[16], level[16]; /* "" where not known */
     int n_thread, n_ctx;
+    int n_embd; /* of lmw_backend_embed(); 0: it knows no embeddings */
     int64_t n_param, n_param_active, file_bytes; /* LMW_NULL where not known */
     char elsewhere[48]; /* the address of the other machine it runs on; "": on this one */
 };
@@ -92,8 +93,8 @@ struct lmw_reply {
     /* The pieces it came in, where those were timed and need not be tokens; else LMW_NULL. Where
      * it differs from the tokens, the times above are between pieces. */
     int64_t n_chunk;
-    /* Means over the tokens it wrote, nats; NaN where not told. embedded: of the model's own softmax,
-     * at temperature 1. n_logprob: of how many tokens a server told it; LMW_NULL: of all. */
+    /* Means over the tokens it wrote, nats; NaN where not told. embedded: of the model's own
+     * softmax, at temperature 1. n_logprob: of how many tokens a server told it; LMW_NULL: of all. */
     double logprob_mean, entropy_mean;
     int64_t n_logprob;
     int64_t server_load_ns, server_prefill_ns, server_decode_ns; /* its own word; LMW_NULL */
@@ -122,6 +123,7 @@ struct lmw_backend_ops {
     /* NULL: a backend that cannot say. */
     int (*perplexity)(void *state, lmw_str prompt, lmw_str answer, double *ppl,
                       struct lmw_err *err);
+    int (*embed)(void *state, lmw_str prompt, float *out, struct lmw_err *err); /* NULL likewise */
     void (*close)(void *state);
 };
 
@@ -152,6 +154,10 @@ int lmw_backend_wait(struct lmw_backend *b, int64_t until_ns, struct lmw_reply *
  * counted. LMW_EUNSUPPORTED where a backend has no logits. */
 int lmw_backend_perplexity(struct lmw_backend *b, lmw_str prompt, lmw_str answer, double *ppl,
                            struct lmw_err *err);
+
+/* What the model makes of a prompt, as it is asked (through the chat template), as a vector of
+ * length 1; out [info->n_embd]. An error concerns this prompt only. LMW_EUNSUPPORTED: see info. */
+int lmw_backend_embed(struct lmw_backend *b, lmw_str prompt, float *out, struct lmw_err *err);
 
 /* For backends: the request's clock, and a reply as it is before anything came. */
 int64_t lmw_request_now(const struct lmw_request *r);

@@ -92,6 +92,7 @@ static void info_embedded(void *state, struct lmw_backend_info *out)
     snprintf(out->level, sizeof out->level, "%s", m->level);
     out->n_thread = m->n_thread;
     out->n_ctx = e->n_ctx;
+    out->n_embd = m->n_embd;
     out->n_param = m->n_param;
     out->n_param_active = m->n_param_active;
     out->file_bytes = (int64_t)m->file_bytes;
@@ -197,6 +198,13 @@ static int perplexity_embedded(void *state, lmw_str prompt, lmw_str answer, doub
     return lmw_perplexity_given(e->session, e->ids, n, n + (int)m, ppl, err);
 }
 
+static int embed_embedded(void *state, lmw_str prompt, float *out, struct lmw_err *err)
+{
+    struct embedded *e = state;
+    int n = take_prompt(e, prompt, err);
+    return n < 0 ? n : lmw_session_embed(e->session, e->ids, n, out, err);
+}
+
 const struct lmw_backend_ops lmw_backend_embedded = {
     .name = "embedded",
     .has_logprobs = true,
@@ -204,5 +212,6 @@ const struct lmw_backend_ops lmw_backend_embedded = {
     .info = info_embedded,
     .answer = answer_embedded,
     .perplexity = perplexity_embedded,
+    .embed = embed_embedded,
     .close = close_embedded,
 };

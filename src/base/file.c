@@ -38,6 +38,27 @@ void lmw_map_close(struct lmw_map *m)
     *m = (struct lmw_map){0};
 }
 
+int lmw_file_hash(const char *path, uint64_t *h, int64_t *bytes, struct lmw_err *err)
+{
+    enum { WHOLE = 64 << 20, PARTS = 64, PART = 1 << 20 };
+    struct lmw_map m;
+    int rc = lmw_map_open(&m, path, err);
+    if (rc < 0)
+        return rc;
+    *bytes = (int64_t)m.len;
+    if (m.len <= WHOLE) {
+        *h = lmw_str_hash((lmw_str){(const char *)m.ptr, m.len});
+    } else {
+        *h = m.len;
+        for (size_t i = 0; i < PARTS; i++) {
+            const char *part = (const char *)m.ptr + (m.len - PART) / (PARTS - 1) * i;
+            *h = *h * 0x100000001b3u ^ lmw_str_hash((lmw_str){part, PART});
+        }
+    }
+    lmw_map_close(&m);
+    return LMW_OK;
+}
+
 int lmw_file_read(const char *path, size_t max, struct lmw_buf *out, struct lmw_err *err)
 {
     char chunk[16384];

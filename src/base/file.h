@@ -20,6 +20,10 @@ void lmw_map_close(struct lmw_map *m);
 /* The whole file into a buffer, at most max bytes (more is LMW_EFORMAT). Works for /sys and /proc.
  */
 int lmw_file_read(const char *path, size_t max, struct lmw_buf *out, struct lmw_err *err);
+/* What is in a file, as a number. Files up to 64 MB are hashed whole (FNV-1a), of larger ones 1 MB
+ * of every 64th part: a quantisation or a fine-tune changes all of them, and a model of 100 GB
+ * must not be read before it is measured. */
+int lmw_file_hash(const char *path, uint64_t *h, int64_t *bytes, struct lmw_err *err);
 /* A decimal integer alone in a file (sysfs). */
 int lmw_file_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 

@@ -151,6 +151,13 @@ static int read_fit(const struct texts *t, struct route_job *j)
         return cli_usage("route", "--threshold takes 0 to 1");
     if (!(f->keep > 0 && f->keep <= 2 && f->watts >= 0 && f->watts < 1e6))
         return cli_usage("route", "--keep takes a share over 0, --watts is not negative");
+    bool embedding = strcmp(j->features, "embedding") == 0;
+    if (!embedding && strcmp(j->features, "ngrams") != 0)
+        return cli_usage("route", "--features takes ngrams or embedding, not '%s'", j->features);
+    if (embedding && !j->model)
+        return cli_usage("route", "--features embedding needs --model FILE: whose?");
+    if (embedding && strcmp(f->kind, "cascade") == 0)
+        return cli_usage("route", "a cascade looks at answers: --features is not for it");
     if (j->n_fold < 2 || j->n_fold > 1000)
         return cli_usage("route", "--folds takes 2 to 1000");
     return -1;
@@ -293,6 +300,10 @@ static void fit_opts(struct table *table, struct route_job *j)
         {"threshold", 0, OPT_REAL, &j->threshold, "T",
          "a router's, 0 to 1 (default: its own; fit: as --keep says)"},
         {"kind", 0, OPT_STR, &f->kind, "NAME", "fit: logistic (default), knn, mf or cascade"},
+        {"features", 0, OPT_STR, &j->features, "NAME",
+         "fit: what is looked at of questions: ngrams (default) or embedding"},
+        {"model", 'm', OPT_STR, &j->model, "FILE",
+         "the GGUF file whose embeddings a router looks at"},
         {"output", 'o', OPT_STR, &j->out, "FILE", "fit: where the router is written"},
         {"keep", 0, OPT_REAL, &f->keep, "Q",
          "fit: the share of always-cloud's accuracy to keep (default 0.95)"},
@@ -303,6 +314,7 @@ static void fit_opts(struct table *table, struct route_job *j)
     };
     *f = (struct lmw_fit_options){.kind = "logistic", .keep = 0.95, .watts = 15};
     j->n_fold = 5;
+    j->features = "ngrams";
     j->threshold = NAN;
     add_opts(table, opts, sizeof opts / sizeof *opts);
 }
@@ -337,7 +349,8 @@ static void day_opts(struct table *table, struct route_job *j, struct texts *t)
         {"records-batch", 0, OPT_REAL, &d->batch.of_records, "B",
          "day: the batch the cloud's records were made at (default 1)"},
         {"seed", 0, OPT_INT, &t->seed, "N", "of what is drawn (default 1)"},
-        {"threads", 't', OPT_INT, &t->n_thread, "N", "day: default 0: one per processor"},
+        {"threads", 't', OPT_INT, &t->n_thread, "N",
+         "of a day, of --model; default 0: one per processor"},
     };
     *d = (struct lmw_day_setup){.traffic = {.rate = 1, .hours = 24, .burstiness = 1},
                                 .slots = 1,
@@ -354,6 +367,8 @@ static int run(struct route_job *j, const struct texts *t, const struct strs *po
     int rc = verb ? read_texts(t, j) : cli_usage("route", "say what: simulate, day or fit");
     if (rc < 0 && verb == route_fit && !j->out)
         rc = cli_usage("route", "say where the router goes: -o ROUTER.json");
+    if (rc < 0 && verb == route_fit && j->model && strcmp(j->features, "embedding") != 0)
+        rc = cli_usage("route", "--model is for --features embedding");
     if (rc < 0 && verb == route_fit && j->router_path)
         rc = cli_usage("route", "fit makes a router, --router takes one");
     if (rc >= 0)

@@ -29,7 +29,10 @@ struct route_job {
     /* fit */
     struct lmw_fit_options fit;
     int64_t n_fold;
-    const char *out;
+    const char *out, *features;
+    /* of routers that look at embeddings */
+    const char *model;
+    char embed_basis[256]; /* the meter that the embeddings' joules are from */
     /* a fitted router: read from a file, or fitted just now */
     const char *router_path;
     bool seen; /* judge it by what it has learned from, too */
@@ -56,6 +59,8 @@ int route_figures(struct route_job *j, json_t *into, struct lmw_err *err);
 int route_open_router(struct route_job *j, struct lmw_err *err);
 /* With the runs loaded: the router's trust in the questions it has not seen, and only those. */
 int route_apply_router(struct route_job *j, struct lmw_err *err);
+/* The questions' embeddings by j->model, into the lessons, with what they take. */
+int route_embed(struct route_job *j, struct lmw_lessons *l, struct lmw_err *err);
 /* j->fitted from j->trust. */
 int route_fitted_strategy(struct route_job *j, const struct lmw_lessons *l, struct lmw_err *err);
 

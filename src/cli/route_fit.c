@@ -87,8 +87,12 @@ int route_apply_router(struct route_job *j, struct lmw_err *err)
         return rc;
     if (!trust)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld questions", (long long)c->n);
-    if ((rc = lmw_router_score(j->router, &l, trust, err)) < 0)
+    if (j->model && (rc = route_embed(j, &l, err)) < 0)
         return rc;
+    if ((rc = lmw_router_score(j->router, &l, trust, err)) < 0)
+        return lmw_router_info(j->router)->embedding.n && !j->model
+                   ? lmw_wrap(err, "--model FILE is needed")
+                   : rc;
     j->trust = trust;
     if (!j->seen && lmw_router_info(j->router)->held_out >= 0)
         rc = keep_unseen(j, &l, err);
@@ -96,6 +100,23 @@ int route_apply_router(struct route_job *j, struct lmw_err *err)
 }
 
 /* ---- fitting one ---- */
+
+static json_t *embedding_json(const struct route_job *j, const struct lmw_lessons *l)
+{
+    const struct lmw_embedding *e = &l->embedding;
+    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:s}", "model", e->model, "hash", e->hash, "n",
+                     e->n, "ms", route_number(l->embed_ms), "j", route_number(l->embed_j), "basis",
+                     j->embed_basis);
+}
+
+static void print_embedding(const struct route_job *j, const struct lmw_lessons *l)
+{
+    char joules[32];
+    route_put(joules, l->embed_j, 1, 6);
+    printf("Questions are looked at by the embeddings of '%s' (%d dimensions): %.3f ms and %s J "
+           "each, by %s.\n",
+           l->embedding.model, l->embedding.n, l->embed_ms, joules, j->embed_basis);
+}
 
 static json_t *report_json(const struct lmw_fit_report *r, const struct lmw_router_info *i)
 {
@@ -143,6 +164,8 @@ int route_fit(struct route_job *j, struct lmw_err *err)
     struct lmw_fit_report report = {0};
     cli_progress("fitting a %s router", j->fit.kind);
     int rc = lmw_lessons_load(&l, j->store, &j->routes, &j->arena, err);
+    if (rc == LMW_OK && j->model)
+        rc = route_embed(j, &l, err);
     if (rc == LMW_OK)
         rc = lmw_router_fit(&j->router, &l, &j->fit, &report, &j->arena, err);
     if (rc == LMW_OK)
@@ -156,6 +179,10 @@ int route_fit(struct route_job *j, struct lmw_err *err)
         json_object_set_new(o, "router", report_json(&report, lmw_router_info(j->router)));
     else
         print_report(&report, lmw_router_info(j->router), j->out);
+    if (l.vector && o)
+        json_object_set_new(o, "embedding", embedding_json(j, &l));
+    else if (l.vector)
+        print_embedding(j, &l);
     rc = route_figures(j, o, err);
     if (rc == LMW_OK && o)
         return -cli_json_print(o);

@@ -66,6 +66,11 @@ int lmw_session_eval(struct lmw_session *s, const int32_t *ids, int n, enum lmw_
 /* Row i of the last eval's logits, [n_vocab]: row 0 with LAST, row per token with ALL (where ALL
  * is at most n_ctx rows). */
 const float *lmw_session_logits(const struct lmw_session *s, int i);
+/* What the model makes of a text: the mean over its tokens of the last hidden states, after the
+ * final norm, scaled to length 1; out [n_embd]. The session is truncated to nothing first, and
+ * holds the tokens afterwards; there are no logits. */
+int lmw_session_embed(struct lmw_session *s, const int32_t *ids, int n, float *out,
+                      struct lmw_err *err);
 int lmw_session_n_past(const struct lmw_session *s);
 void lmw_session_truncate(struct lmw_session *s, int n_past); /* forget what follows */
 
@@ -92,8 +97,9 @@ struct lmw_answer {
     int64_t t_start_ns, t_first_ns, t_end_ns;
     int64_t *token_ns; /* caller's array of n_max times, or NULL */
     bool hit_limit;    /* stopped by n_max or n_ctx, not by the model */
-    /* Means over the answer's tokens, of the model's own softmax (temperature 1, before any filter), in
-     * nats: log p of the token chosen, and the entropy it was chosen from. NaN without a token. */
+    /* Means over the answer's tokens, of the model's own softmax (temperature 1, before any
+     * filter), in nats: log p of the token chosen, and the entropy it was chosen from. NaN without
+     * a token. */
     double logprob_mean, entropy_mean;
 };
 /* The session is truncated to nothing first. The answer's bytes are appended to text. */

@@ -97,8 +97,8 @@ void lmw_pass_mul_rows(struct lmw_pass *p, const struct lmw_matrix *w, const str
 void lmw_pass_product(struct lmw_pass *p, const struct lmw_matrix *w, int n_x, const void *x,
                       size_t x_stride, float *y, int ld);
 
-/* Runs the whole stack over the pass; logits of the last n_keep rows go to `logits`. Called by all
- * threads. */
+/* Runs the whole stack over the pass; logits of the last n_keep rows go to `logits`, or where that
+ * is NULL, their states stay in p->in, after the final norm. Called by all threads. */
 void lmw_stack_forward(struct lmw_pass *p, float *logits);
 
 #endif

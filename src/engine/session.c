@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -252,5 +253,38 @@ int lmw_session_eval(struct lmw_session *s, const int32_t *ids, int n, enum lmw_
         s->n_logits += n_keep;
         i += n_tok;
     }
+    return LMW_OK;
+}
+
+/* --- embeddings --- */
+
+static void scale_to_one(float *x, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    for (int i = 0; i < n; i++)
+        x[i] = (float)((double)x[i] / sqrt(sum));
+}
+
+int lmw_session_embed(struct lmw_session *s, const int32_t *ids, int n, float *out,
+                      struct lmw_err *err)
+{
+    lmw_session_truncate(s, 0);
+    int rc = n > 0 ? check_eval(s, ids, n, err)
+                   : lmw_fail(err, LMW_EARG, "an empty text has no embedding");
+    if (rc < 0)
+        return rc;
+    int n_embd = s->engine->model.n_embd;
+    memset(out, 0, (size_t)n_embd * sizeof *out);
+    fill_rope(s, n);
+    s->n_logits = 0;
+    for (int i = 0; i < n; i += s->plan.n_batch) {
+        int n_tok = n - i < s->plan.n_batch ? n - i : s->plan.n_batch;
+        run_batch(s, ids + i, n_tok, n_tok, NULL);
+        for (int t = 0; t < n_tok; t++)
+            s->engine->model.kernels.add(out, lmw_rows_f32(&s->in, t), n_embd);
+    }
+    scale_to_one(out, n_embd);
     return LMW_OK;
 }

@@ -202,5 +202,6 @@ void lmw_stack_forward(struct lmw_pass *p, float *logits)
     lmw_pass_share(p, p->n_tok, 1, &from, &to);
     enter(p, m->head_norm, 1u << m->head.act, from, to);
     lmw_pass_barrier(p);
-    lmw_pass_mul(p, &m->head, &p->in, logits, m->n_vocab);
+    if (logits)
+        lmw_pass_mul(p, &m->head, &p->in, logits, m->n_vocab);
 }

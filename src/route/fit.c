@@ -5,6 +5,7 @@
 #include "route/cells.h"
 #include "route/kinds.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,10 @@ struct job {
     const struct lmw_lessons *l;
     const struct lmw_fit_options *o;
     struct view view;
-    const struct feature **feature; /* [query] */
+    const struct feature **feature; /* [query] NULL: not known */
     int *n_feature;
-    int32_t *query; /* room for a course */
+    struct feature *room; /* of embeddings, [query][n]: as the fit in hand looks at them */
+    int32_t *query;       /* room for a course */
     struct lmw_arena *arena;
 };
 
@@ -47,6 +49,36 @@ static int read_texts(struct job *j, struct lmw_err *err)
         memcpy(f, buf, (size_t)j->n_feature[q] * sizeof *f);
         j->feature[q] = f;
     }
+    return LMW_OK;
+}
+
+/* Embeddings look different in every fit; which of them are known does not. */
+static int make_room(struct job *j, struct lmw_err *err)
+{
+    size_t n = (size_t)j->l->embedding.n;
+    j->room = LMW_NEW(j->arena, struct feature, (size_t)j->l->cells->n * n);
+    for (int64_t q = 0; j->room && q < j->l->cells->n; q++)
+        j->feature[q] = isnan(j->l->vector[(size_t)q * n]) ? NULL : j->room + (size_t)q * n;
+    return j->room ? LMW_OK
+                   : lmw_fail(err, LMW_ENOMEM, "no memory for embeddings of %lld questions",
+                              (long long)j->l->cells->n);
+}
+
+static const float *vector_at(const struct lmw_lessons *l, int64_t q)
+{
+    return l->vector ? l->vector + q * l->embedding.n : NULL;
+}
+
+/* The embeddings as this fit looks at them: from the middle of what it learns from. */
+static int look(struct job *j, struct lmw_router *r, struct lmw_err *err)
+{
+    int rc = lmw_embedding_open(r, &j->l->embedding, err);
+    if (rc < 0)
+        return rc;
+    lmw_embedding_centre(r, j->l->vector, j->query, r->info.n_train);
+    for (int64_t q = 0; q < j->l->cells->n; q++)
+        lmw_embedding_features(r, vector_at(j->l, q), j->room + q * r->n_feature,
+                               &j->n_feature[q]);
     return LMW_OK;
 }
 
@@ -107,6 +139,8 @@ static int fit_without(struct job *j, int fold, struct lmw_router **out, struct 
     if (i->n_train < 2)
         return lmw_fail(err, LMW_EARG, "%lld questions to learn from: too few for %d folds",
                         (long long)i->n_train, i->n_fold);
+    if (j->l->vector && (rc = look(j, r, err)) < 0)
+        return rc;
     return r->kind->fit(r, &course, err);
 }
 
@@ -146,6 +180,9 @@ int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, do
 {
     const struct lmw_cells *c = l->cells;
     struct feature buf[TEXT_BUCKETS];
+    int rc = lmw_router_accepts(r, &l->embedding, err);
+    if (rc < 0)
+        return rc;
     for (int64_t i = 0; i < c->n * c->n_local; i++)
         trust[i] = 0;
     for (int m = 0; m < r->info.n_local; m++) {
@@ -159,10 +196,7 @@ int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, do
                             r->info.local[m]);
         for (int64_t q = 0; q < c->n; q++) {
             struct question x = {0};
-            if (r->kind->needs_text && l->prompt[q].ptr) {
-                x.feature = buf;
-                x.n_feature = lmw_text_features(l->prompt[q], buf);
-            }
+            lmw_router_look(r, l->prompt[q], vector_at(l, q), buf, &x);
             question_at(&x, l, model, q);
             double t = r->kind->trust(r, m, &x);
             trust[model * c->n + q] = isnan(t) ? 0 : t;
@@ -292,7 +326,7 @@ static int compare_with_oracle(const struct job *j, double threshold, struct lmw
     return LMW_OK;
 }
 
-/* What deciding takes, by the clock of this thread's processor time. */
+/* What deciding takes, by the clock of this thread's processor time; and an embedding, as told. */
 static void time_decisions(struct lmw_router *r, const struct job *j)
 {
     int64_t n = 0, t = lmw_thread_cpu_ns();
@@ -302,11 +336,16 @@ static void time_decisions(struct lmw_router *r, const struct job *j)
         if (r->kind->tries_first)
             lmw_router_trust(r, 0, x.signal);
         else if (j->l->prompt[q].ptr)
-            lmw_router_decide(r, j->l->prompt[q], NULL);
+            lmw_router_decide(r, j->l->prompt[q], vector_at(j->l, q), NULL);
         n++;
     }
     r->info.own_ms = n ? (double)(lmw_thread_cpu_ns() - t) / 1e6 / (double)n : 0;
     r->info.own_j = r->info.own_ms / 1e3 * j->o->watts;
+    if (j->l->vector) {
+        double j_embed = j->l->embed_j, ms = j->l->embed_ms;
+        r->info.own_ms += ms;
+        r->info.own_j += isnan(j_embed) ? ms / 1e3 * j->o->watts : j_embed;
+    }
 }
 
 static int check(const struct lmw_lessons *l, const struct lmw_fit_options *o, struct lmw_err *err)
@@ -334,7 +373,8 @@ int lmw_router_fit(struct lmw_router **out, const struct lmw_lessons *l,
     int rc = check(l, o, err);
     *out = NULL;
     *report = (struct lmw_fit_report){0};
-    if (rc < 0 || (rc = open_job(&j, err)) < 0 || (rc = read_texts(&j, err)) < 0)
+    if (rc < 0 || (rc = open_job(&j, err)) < 0 ||
+        (rc = (l->vector ? make_room : read_texts)(&j, err)) < 0)
         return rc;
     report->trust = LMW_NEW(arena, double, (size_t)(l->cells->n * l->cells->n_local));
     if (!report->trust)

@@ -41,11 +41,17 @@ struct lmw_router {
     struct lmw_router_info info;
     const struct kind *kind;
     struct lmw_arena arena;
-    void *part; /* the kind's own */
+    int n_feature; /* features are numbered below it */
+    float *centre; /* of embeddings, [n_feature]; NULL: the text is looked at */
+    void *part;    /* the kind's own */
 };
 
 /* An empty router of a kind; the caller closes it. */
 int lmw_router_open(struct lmw_router **out, const char *kind, struct lmw_err *err);
+
+/* What the router looks at of a question before it is asked, in room; no features: not known. */
+void lmw_router_look(const struct lmw_router *r, lmw_str prompt, const float *vector,
+                     struct feature room[TEXT_BUCKETS], struct question *out);
 
 static inline bool lesson_right(const struct lmw_lessons *l, int model, int64_t q)
 {
@@ -53,6 +59,17 @@ static inline bool lesson_right(const struct lmw_lessons *l, int model, int64_t 
     return c->right[model * c->n + q];
 }
 double lmw_sigmoid(double x);
+
+/* An embedding as features; see embedding.c. *n becomes how many; NULL: it is not known. */
+const struct feature *lmw_embedding_features(const struct lmw_router *r, const float *vector,
+                                             struct feature *out, int *n);
+/* The router looks at these from now on. */
+int lmw_embedding_open(struct lmw_router *r, const struct lmw_embedding *e, struct lmw_err *err);
+/* Its centre is that of these vectors: query[n] of vector[][n_feature]. */
+void lmw_embedding_centre(struct lmw_router *r, const float *vector, const int32_t *query,
+                          int64_t n);
+json_t *lmw_embedding_save(const struct lmw_router *r);
+int lmw_embedding_load(struct lmw_router *r, const json_t *from, struct lmw_err *err);
 
 /* Numbers as text: {"scale": s, "int16": base64}, which keeps them to 1/32767 of the largest. */
 json_t *lmw_pack_floats(const float *x, size_t n);

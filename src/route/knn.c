@@ -1,5 +1,6 @@
 /* Nearest neighbours: trust is how often a local model was right on the questions most like this
- * one. Features are weighed by how rare they are (idf), hashed once more with random signs into
+ * one. n-grams are weighed by how rare they are (idf; an embedding has all its dimensions,
+ * always). Features, where there are more than DIM, are hashed once more with random signs into
  * DIM dimensions (a count sketch: cosines survive, on average), and compared by the cosine. At
  * most SAMPLES questions are kept, the first of the course, so that the file stays about a
  * megabyte. Few or far neighbours speak softly: the base rate counts as PRIOR neighbours at full
@@ -14,7 +15,8 @@ static const double prior = 2;
 
 struct knn {
     int64_t n;
-    float *idf;    /* [TEXT_BUCKETS] */
+    bool fits;     /* as many features as DIM, at most: they are not hashed */
+    float *idf;    /* [n_feature] */
     float *sample; /* [n][DIM] of length 1 */
     float *right;  /* [n_local][n] 0 or 1 */
     float *base;   /* [n_local] */
@@ -25,12 +27,13 @@ static int open_part(struct lmw_router *r, int64_t n, struct lmw_err *err)
     struct knn *p = LMW_NEW(&r->arena, struct knn, 1);
     size_t locals = (size_t)r->info.n_local, rows = (size_t)n;
     r->part = p;
-    if (!p || !(p->idf = LMW_NEW(&r->arena, float, TEXT_BUCKETS)) ||
+    if (!p || !(p->idf = LMW_NEW(&r->arena, float, (size_t)r->n_feature)) ||
         !(p->sample = LMW_NEW(&r->arena, float, rows *DIM)) ||
         !(p->right = LMW_NEW(&r->arena, float, rows *locals)) ||
         !(p->base = LMW_NEW(&r->arena, float, locals)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld neighbours", (long long)n);
     p->n = n;
+    p->fits = r->n_feature <= DIM;
     return LMW_OK;
 }
 
@@ -48,7 +51,7 @@ static void project(const struct knn *p, const struct feature *f, int n, float o
     memset(out, 0, DIM * sizeof *out);
     for (int i = 0; i < n; i++) {
         float v = f[i].value * p->idf[f[i].index];
-        uint64_t h = mix(f[i].index);
+        uint64_t h = p->fits ? f[i].index | 1ull << 63 : mix(f[i].index);
         out[h % DIM] += h >> 63 ? v : -v;
     }
     for (int i = 0; i < DIM; i++)
@@ -57,14 +60,15 @@ static void project(const struct knn *p, const struct feature *f, int n, float o
         out[i] /= sqrtf(sum);
 }
 
-static void fit_idf(struct knn *p, const struct course *c)
+static void fit_idf(const struct lmw_router *r, const struct course *c)
 {
+    struct knn *p = r->part;
     for (int64_t i = 0; i < c->n; i++) {
         for (int k = 0; k < c->n_feature[c->query[i]]; k++)
             p->idf[c->feature[c->query[i]][k].index]++;
     }
-    for (int k = 0; k < TEXT_BUCKETS; k++)
-        p->idf[k] = logf((float)(c->n + 1) / (p->idf[k] + 1));
+    for (int k = 0; k < r->n_feature; k++)
+        p->idf[k] = r->centre ? 1 : logf((float)(c->n + 1) / (p->idf[k] + 1));
 }
 
 static int fit(struct lmw_router *r, const struct course *c, struct lmw_err *err)
@@ -73,7 +77,7 @@ static int fit(struct lmw_router *r, const struct course *c, struct lmw_err *err
     if (rc < 0)
         return rc;
     struct knn *p = r->part;
-    fit_idf(p, c);
+    fit_idf(r, c);
     for (int64_t i = 0; i < p->n; i++)
         project(p, c->feature[c->query[i]], c->n_feature[c->query[i]], p->sample + i * DIM);
     for (int m = 0; m < r->info.n_local; m++) {
@@ -138,10 +142,11 @@ static json_t *save(const struct lmw_router *r)
 {
     const struct knn *p = r->part;
     size_t n = (size_t)p->n, locals = (size_t)r->info.n_local;
-    return json_pack(
-        "{s:I, s:o, s:o, s:o, s:o}", "samples", (json_int_t)p->n, "idf",
-        lmw_pack_floats(p->idf, TEXT_BUCKETS), "sketches", lmw_pack_floats(p->sample, n * DIM),
-        "right", lmw_pack_floats(p->right, n * locals), "base", lmw_pack_floats(p->base, locals));
+    return json_pack("{s:I, s:o, s:o, s:o, s:o}", "samples", (json_int_t)p->n, "idf",
+                     lmw_pack_floats(p->idf, (size_t)r->n_feature), "sketches",
+                     lmw_pack_floats(p->sample, n * DIM), "right",
+                     lmw_pack_floats(p->right, n * locals), "base",
+                     lmw_pack_floats(p->base, locals));
 }
 
 static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
@@ -155,7 +160,7 @@ static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
         const char *name;
         float *x;
         size_t n;
-    } arrays[] = {{"idf", p->idf, TEXT_BUCKETS},
+    } arrays[] = {{"idf", p->idf, (size_t)r->n_feature},
                   {"sketches", p->sample, (size_t)n * DIM},
                   {"right", p->right, (size_t)n * (size_t)r->info.n_local},
                   {"base", p->base, (size_t)r->info.n_local}};

@@ -1,4 +1,4 @@
-/* Logistic regression on the text's features x, one for each local model:
+/* Logistic regression on the question's features x, one for each local model:
  * trust = sigmoid(b + w . x).
  *
  * Fitted by stochastic gradient descent on the regularised log-loss as Bottou writes it
@@ -12,12 +12,12 @@ enum { EPOCHS = 12 };
 static const double lambda = 2e-4, eta = 2;
 
 struct logistic {
-    float *w; /* [n_local][TEXT_BUCKETS + 1]: the last is b */
+    float *w; /* [n_local][n_feature + 1]: the last is b */
 };
 
 static float *row_of(const struct lmw_router *r, int local)
 {
-    return ((struct logistic *)r->part)->w + (size_t)local * (TEXT_BUCKETS + 1);
+    return ((struct logistic *)r->part)->w + (size_t)local * (size_t)(r->n_feature + 1);
 }
 
 static int open_part(struct lmw_router *r, struct lmw_err *err)
@@ -25,7 +25,7 @@ static int open_part(struct lmw_router *r, struct lmw_err *err)
     struct logistic *p = LMW_NEW(&r->arena, struct logistic, 1);
     r->part = p;
     if (p)
-        p->w = LMW_NEW(&r->arena, float, (size_t)r->info.n_local *(TEXT_BUCKETS + 1));
+        p->w = LMW_NEW(&r->arena, float, (size_t)r->info.n_local *(size_t)(r->n_feature + 1));
     return p && p->w ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for a router's weights");
 }
 
@@ -37,7 +37,7 @@ static double base_rate(const struct course *c, int model)
     return right / (double)(c->n + 2);
 }
 
-static void fit_row(float *w, const struct course *c, int model)
+static void fit_row(float *w, int n_feature, const struct course *c, int model)
 {
     double rate = base_rate(c, model), scale = 1, t = 0, b = log(rate / (1 - rate));
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
@@ -54,16 +54,16 @@ static void fit_row(float *w, const struct course *c, int model)
             b += 0.01 * step * miss;
         }
     }
-    for (int k = 0; k < TEXT_BUCKETS; k++)
+    for (int k = 0; k < n_feature; k++)
         w[k] *= (float)scale;
-    w[TEXT_BUCKETS] = (float)b;
+    w[n_feature] = (float)b;
 }
 
 static int fit(struct lmw_router *r, const struct course *c, struct lmw_err *err)
 {
     int rc = open_part(r, err);
     for (int m = 0; rc == LMW_OK && m < r->info.n_local; m++)
-        fit_row(row_of(r, m), c, c->model[m]);
+        fit_row(row_of(r, m), r->n_feature, c, c->model[m]);
     return rc;
 }
 
@@ -72,14 +72,14 @@ static double trust(const struct lmw_router *r, int local, const struct question
     const float *w = row_of(r, local);
     if (!q->feature)
         return NAN;
-    return lmw_sigmoid((double)(w[TEXT_BUCKETS] + features_dot(q->feature, q->n_feature, w)));
+    return lmw_sigmoid((double)(w[r->n_feature] + features_dot(q->feature, q->n_feature, w)));
 }
 
 static json_t *save(const struct lmw_router *r)
 {
     json_t *rows = json_array();
     for (int m = 0; m < r->info.n_local; m++)
-        json_array_append_new(rows, lmw_pack_floats(row_of(r, m), TEXT_BUCKETS + 1));
+        json_array_append_new(rows, lmw_pack_floats(row_of(r, m), (size_t)r->n_feature + 1));
     return json_pack("{s:o}", "weights", rows);
 }
 
@@ -92,7 +92,7 @@ static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
                         r->info.n_local);
     for (int m = 0; rc == LMW_OK && m < r->info.n_local; m++)
         rc = lmw_unpack_floats(json_array_get(rows, (size_t)m), "weights", row_of(r, m),
-                               TEXT_BUCKETS + 1, err);
+                               (size_t)r->n_feature + 1, err);
     return rc;
 }
 

@@ -16,7 +16,7 @@ enum { RANK = 8, EPOCHS = 12 };
 static const double lambda = 2e-3, eta = 0.5;
 
 struct mf {
-    float *w;             /* [TEXT_BUCKETS][RANK] */
+    float *w;             /* [n_feature][RANK] */
     float (*u)[RANK + 1]; /* [models]: the last is b */
 };
 
@@ -24,17 +24,17 @@ static int open_part(struct lmw_router *r, int n_model, struct lmw_err *err)
 {
     struct mf *p = LMW_NEW(&r->arena, struct mf, 1);
     r->part = p;
-    if (!p || !(p->w = LMW_NEW(&r->arena, float, (size_t)TEXT_BUCKETS *RANK)) ||
+    if (!p || !(p->w = LMW_NEW(&r->arena, float, (size_t)r->n_feature *RANK)) ||
         !(p->u = lmw_arena_alloc(&r->arena, (size_t)n_model, sizeof *p->u, 64)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for a router's weights");
     return LMW_OK;
 }
 
-static void start(struct mf *p, int n_model, uint64_t seed)
+static void start(struct mf *p, int n_feature, int n_model, uint64_t seed)
 {
     struct lmw_rng rng;
     lmw_rng_init(&rng, seed);
-    for (int i = 0; i < TEXT_BUCKETS * RANK; i++)
+    for (int i = 0; i < n_feature * RANK; i++)
         p->w[i] = (float)(0.1 * lmw_rng_normal(&rng));
     for (int m = 0; m < n_model; m++) {
         for (int k = 0; k < RANK; k++)
@@ -99,7 +99,7 @@ static int fit(struct lmw_router *r, const struct course *c, struct lmw_err *err
     if (rc < 0)
         return rc;
     struct mf *p = r->part;
-    start(p, n_model, c->seed);
+    start(p, r->n_feature, n_model, c->seed);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         for (int64_t i = 0; i < c->n; i++, t++) {
             double step = eta / (1 + eta * lambda * 10 * t);
@@ -107,7 +107,7 @@ static int fit(struct lmw_router *r, const struct course *c, struct lmw_err *err
             learn(p, c, n_model, c->query[i], step, scale);
         }
     }
-    for (int i = 0; i < TEXT_BUCKETS * RANK; i++)
+    for (int i = 0; i < r->n_feature * RANK; i++)
         p->w[i] *= (float)scale;
     return LMW_OK;
 }
@@ -126,7 +126,7 @@ static json_t *save(const struct lmw_router *r)
 {
     const struct mf *p = r->part;
     return json_pack("{s:i, s:o, s:o}", "rank", RANK, "places",
-                     lmw_pack_floats(p->w, (size_t)TEXT_BUCKETS * RANK), "models",
+                     lmw_pack_floats(p->w, (size_t)r->n_feature * RANK), "models",
                      lmw_pack_floats(p->u[0], (size_t)r->info.n_local * (RANK + 1)));
 }
 
@@ -138,7 +138,7 @@ static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
     struct mf *p = r->part;
     if (rc == LMW_OK)
         rc = lmw_unpack_floats(json_object_get(from, "places"), "places", p->w,
-                               (size_t)TEXT_BUCKETS * RANK, err);
+                               (size_t)r->n_feature * RANK, err);
     if (rc == LMW_OK)
         rc = lmw_unpack_floats(json_object_get(from, "models"), "models", p->u[0],
                                (size_t)r->info.n_local * (RANK + 1), err);

@@ -36,6 +36,7 @@ int lmw_router_open(struct lmw_router **out, const char *kind, struct lmw_err *e
         return lmw_fail(err, LMW_ENOMEM, "no memory for a router");
     }
     r->kind = k;
+    r->n_feature = TEXT_BUCKETS;
     r->info = (struct lmw_router_info){
         .kind = k->name, .tries_first = k->tries_first, .held_out = -1, .n_repeat = 1};
     *out = r;
@@ -56,13 +57,24 @@ const struct lmw_router_info *lmw_router_info(const struct lmw_router *r)
 
 /* ---- decisions ---- */
 
-int lmw_router_decide(const struct lmw_router *r, lmw_str prompt, double *trust)
+void lmw_router_look(const struct lmw_router *r, lmw_str prompt, const float *vector,
+                     struct feature room[TEXT_BUCKETS], struct question *out)
 {
-    struct feature feature[TEXT_BUCKETS];
-    struct question q = {.feature = feature};
+    if (r->centre) {
+        out->feature = lmw_embedding_features(r, vector, room, &out->n_feature);
+    } else if (r->kind->needs_text && prompt.ptr) {
+        out->feature = room;
+        out->n_feature = lmw_text_features(prompt, room);
+    }
+}
+
+int lmw_router_decide(const struct lmw_router *r, lmw_str prompt, const float *vector,
+                      double *trust)
+{
+    struct feature room[TEXT_BUCKETS];
+    struct question q = {0};
     int choice = r->info.n_local;
-    if (r->kind->needs_text)
-        q.n_feature = lmw_text_features(prompt, feature);
+    lmw_router_look(r, prompt, vector, room, &q);
     for (int m = r->info.n_local - 1; m >= 0; m--) {
         double t = r->kind->tries_first ? (double)NAN : r->kind->trust(r, m, &q);
         if (trust)
@@ -91,12 +103,15 @@ static json_t *to_json(const struct lmw_router *r)
     json_t *local = json_array();
     for (int m = 0; m < i->n_local; m++)
         json_array_append_new(local, json_string(i->local[m]));
-    return json_pack("{s:i, s:s, s:o, s:s, s:f, s:f, s:f, s:I, s:I, s:i, s:i, s:I, s:o}",
-                     "lmwatt_router", FORMAT, "kind", i->kind, "local", local, "cloud", i->cloud,
-                     "threshold", i->threshold, "own_ms", i->own_ms, "own_j_estimate", i->own_j,
-                     "n_train", (json_int_t)i->n_train, "n_repeat", (json_int_t)i->n_repeat,
-                     "folds", i->n_fold, "held_out", i->held_out, "seed", (json_int_t)i->seed,
-                     "part", r->kind->save(r));
+    json_t *o = json_pack("{s:i, s:s, s:o, s:s, s:f, s:f, s:f, s:I, s:I, s:i, s:i, s:I, s:o}",
+                          "lmwatt_router", FORMAT, "kind", i->kind, "local", local, "cloud",
+                          i->cloud, "threshold", i->threshold, "own_ms", i->own_ms,
+                          "own_j_estimate", i->own_j, "n_train", (json_int_t)i->n_train,
+                          "n_repeat", (json_int_t)i->n_repeat, "folds", i->n_fold, "held_out",
+                          i->held_out, "seed", (json_int_t)i->seed, "part", r->kind->save(r));
+    if (r->centre && o)
+        json_object_set_new(o, "embedding", lmw_embedding_save(r));
+    return o;
 }
 
 int lmw_router_save(const struct lmw_router *r, const char *path, struct lmw_err *err)
@@ -174,6 +189,8 @@ static int from_json(struct lmw_router **out, const json_t *o, struct lmw_err *e
     int rc = lmw_router_open(out, json_string_value(json_object_get(o, "kind")), err);
     if (rc == LMW_OK)
         rc = read_info(*out, o, err);
+    if (rc == LMW_OK && json_object_get(o, "embedding"))
+        rc = lmw_embedding_load(*out, json_object_get(o, "embedding"), err);
     return rc < 0 ? rc : (*out)->kind->load(*out, json_object_get(o, "part"), err);
 }
 

@@ -3,7 +3,7 @@
  * trusted at least as much as the threshold answers; where none is, the cloud.
  *
  * Kinds, by what they look at:
- *   logistic, knn, mf   the question's text, before anything is asked
+ *   logistic, knn, mf   the question, before anything is asked: its text, or its embedding
  *   cascade             how sure a local model was, after it has answered
  *
  * A router is one JSON file that needs no network and no key. Reading routers is safe with files
@@ -33,6 +33,12 @@ enum lmw_signal {
     LMW_SIGNALS
 };
 
+/* Whose embeddings questions are looked at by: vectors of one model compare with no other's. */
+struct lmw_embedding {
+    const char *model, *hash; /* its name, and its file's contents: 16 hex digits */
+    int n;                    /* dimensions; 0: the text is looked at */
+};
+
 /* ---- using one ---- */
 
 struct lmw_router;
@@ -46,7 +52,8 @@ struct lmw_router_info {
     double threshold;
     double own_ms, own_j;      /* a decision; own_j is an estimate */
     int64_t n_train, n_repeat; /* questions; times that a try is repeated for its agreement */
-    int n_fold, held_out;      /* folds, and the one it has not seen (-1: it saw all) */
+    struct lmw_embedding embedding;
+    int n_fold, held_out; /* folds, and the one it has not seen (-1: it saw all) */
     uint64_t seed;
 };
 
@@ -56,10 +63,16 @@ int lmw_router_save(const struct lmw_router *r, const char *path, struct lmw_err
 void lmw_router_close(struct lmw_router *r);
 const struct lmw_router_info *lmw_router_info(const struct lmw_router *r);
 
-/* Whom to ask: a local model's number, or n_local for the cloud. trust[n_local] (may be NULL) is
- * NaN where it is not known. A router that tries first says 0: ask the cheapest, then
+/* LMW_EARG, saying which model it must be, where these are not the embeddings the router learned
+ * from (n 0: none). */
+int lmw_router_accepts(const struct lmw_router *r, const struct lmw_embedding *e,
+                       struct lmw_err *err);
+/* Whom to ask: a local model's number, or n_local for the cloud. vector: the prompt's embedding
+ * [info.embedding.n], NULL where the router looks at the text. trust[n_local] (may be NULL) is NaN
+ * where it is not known. A router that tries first says 0: ask the cheapest, then
  * lmw_router_trust() whether its answer may stand, then the next. */
-int lmw_router_decide(const struct lmw_router *r, lmw_str prompt, double *trust);
+int lmw_router_decide(const struct lmw_router *r, lmw_str prompt, const float *vector,
+                      double *trust);
 /* Trust in local model `local` after its try; compare with the threshold. NaN where the router
  * does not look at signals, or these tell it nothing. */
 double lmw_router_trust(const struct lmw_router *r, int local, const double signal[LMW_SIGNALS]);
@@ -74,6 +87,10 @@ struct lmw_lessons {
     const double *signal[LMW_SIGNALS];       /* [local][query] */
     int64_t n_prompt, n_signal[LMW_SIGNALS]; /* how many there are */
     int64_t n_repeat;                        /* most repeats of a local run */
+    /* Embeddings, where questions are to be looked at by them; lmw_lessons_load() knows none. */
+    struct lmw_embedding embedding;
+    const float *vector;      /* [query][embedding.n], of length 1; NaN in the first: not known */
+    double embed_ms, embed_j; /* what one takes; embed_j NaN: not metered */
 };
 int lmw_lessons_load(struct lmw_lessons *l, struct lmw_store *s, const struct lmw_routes *routes,
                      struct lmw_arena *arena, struct lmw_err *err);

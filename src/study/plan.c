@@ -30,29 +30,6 @@ static void hex(uint64_t h, char out[20])
     snprintf(out, 20, "%016" PRIx64, h);
 }
 
-/* Files up to 64 MB are hashed whole, of larger ones 1 MB of every 64th part: a quantisation or
- * a fine-tune changes all of them, and a 100 GB file must not be read before it is measured. */
-static int hash_file(const char *path, uint64_t *h, int64_t *bytes, struct lmw_err *err)
-{
-    enum { WHOLE = 64 << 20, PARTS = 64, PART = 1 << 20 };
-    struct lmw_map m;
-    int rc = lmw_map_open(&m, path, err);
-    if (rc < 0)
-        return rc;
-    *bytes = (int64_t)m.len;
-    if (m.len <= WHOLE) {
-        *h = lmw_str_hash((lmw_str){(const char *)m.ptr, m.len});
-    } else {
-        *h = m.len;
-        for (size_t i = 0; i < PARTS; i++) {
-            const char *part = (const char *)m.ptr + (m.len - PART) / (PARTS - 1) * i;
-            *h = *h * 0x100000001b3u ^ lmw_str_hash((lmw_str){part, PART});
-        }
-    }
-    lmw_map_close(&m);
-    return LMW_OK;
-}
-
 /* A query whose reference the scorer cannot use would count as wrong whatever the answer is: better
  * said before anything is measured. */
 static int check_reference(const struct plan *p, const struct lmw_record *q, struct lmw_err *err)
@@ -259,7 +236,7 @@ static int hash_model(struct plan *p, const struct study *st, struct lmw_err *er
             return LMW_OK;
         }
     }
-    int rc = hash_file(path, &h, &p->file_bytes, err);
+    int rc = lmw_file_hash(path, &h, &p->file_bytes, err);
     if (rc == LMW_OK)
         hex(h, p->model_hash);
     return rc;

@@ -16,7 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct lmw_router_info *i = lmw_router_info(r);
     const double signal[LMW_SIGNALS] = {-1, 0.5, 0.75};
     double *trust = calloc((size_t)i->n_local, sizeof *trust);
-    int choice = trust ? lmw_router_decide(r, LMW_STR("where is my order?"), trust) : 0;
+    float *vector = calloc((size_t)i->embedding.n + 1, sizeof *vector);
+    vector[0] = 1;
+    int choice = trust ? lmw_router_decide(r, LMW_STR("where is my order?"), vector, trust) : 0;
     if (choice < 0 || choice > i->n_local)
         __builtin_trap();
     for (int m = 0; trust && m < i->n_local; m++) {
@@ -24,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (t < -1e300 || t > 1e300)
             __builtin_trap();
     }
+    free(vector);
     free(trust);
     lmw_router_close(r);
     return 0;

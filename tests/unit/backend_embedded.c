@@ -292,6 +292,33 @@ static void test_perplexity(void **state)
     lmw_backend_close(b);
 }
 
+/* Of the prompt as it is asked; whatever was answered before. */
+static void test_embeddings(void **state)
+{
+    struct lmw_backend *b = open_embedded(false), *raw = open_embedded(true);
+    float x[N_EMBD], again[N_EMBD], other[N_EMBD], as_asked[N_EMBD];
+    struct lmw_reply reply = {0};
+    struct clock c;
+    struct lmw_err err;
+    char many[N_CTX + 1];
+    struct lmw_request r = request("something else", &c);
+    assert_int_equal(lmw_backend_info(b)->n_embd, N_EMBD);
+    assert_int_equal(lmw_backend_embed(b, LMW_STR("hello"), x, &err), LMW_OK);
+    assert_int_equal(lmw_backend_answer(b, &r, &reply, &err), LMW_OK);
+    assert_int_equal(lmw_backend_embed(b, LMW_STR("hello"), again, &err), LMW_OK);
+    assert_memory_equal(x, again, sizeof x);
+    assert_int_equal(lmw_backend_embed(raw, LMW_STR("hello"), other, &err), LMW_OK);
+    assert_int_equal(lmw_backend_embed(raw, LMW_STR("[hello]"), as_asked, &err), LMW_OK);
+    assert_memory_equal(x, as_asked, sizeof x);
+    assert_memory_not_equal(x, other, sizeof x);
+    memset(many, 'x', sizeof many);
+    assert_int_equal(lmw_backend_embed(b, (lmw_str){many, sizeof many}, x, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "--ctx"));
+    lmw_buf_free(&reply.text);
+    lmw_backend_close(b);
+    lmw_backend_close(raw);
+}
+
 static void test_a_file_that_is_no_model(void **state)
 {
     struct lmw_backend_opts opts = {.model = "/dev/null", .max_tokens = 1};
@@ -346,10 +373,15 @@ static void test_in_flight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_table),        cmocka_unit_test(test_what_it_is),
-        cmocka_unit_test(test_an_answer),        cmocka_unit_test(test_in_flight),
-        cmocka_unit_test(test_limits_and_seeds), cmocka_unit_test(test_prompts_that_do_not_fit),
-        cmocka_unit_test(test_perplexity),       cmocka_unit_test(test_a_file_that_is_no_model),
+        cmocka_unit_test(test_the_table),
+        cmocka_unit_test(test_what_it_is),
+        cmocka_unit_test(test_an_answer),
+        cmocka_unit_test(test_in_flight),
+        cmocka_unit_test(test_limits_and_seeds),
+        cmocka_unit_test(test_prompts_that_do_not_fit),
+        cmocka_unit_test(test_perplexity),
+        cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_a_file_that_is_no_model),
     };
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

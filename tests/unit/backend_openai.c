@@ -271,6 +271,8 @@ static void test_what_it_is(void **state)
     double ppl;
     assert_int_equal(lmw_backend_perplexity(b, LMW_STR("a"), LMW_STR("b"), &ppl, NULL),
                      LMW_EUNSUPPORTED);
+    assert_int_equal(info->n_embd, 0);
+    assert_int_equal(lmw_backend_embed(b, LMW_STR("a"), NULL, NULL), LMW_EUNSUPPORTED);
     lmw_backend_close(b);
     lmw_backend_close(open_at("openai", "nolist", plain)); /* at its word */
     lmw_backend_close(open_at("openai", "otherlist", plain));

@@ -485,6 +485,59 @@ static void how_sure(void **state)
     lmw_engine_close(e);
 }
 
+/* W h: what the head makes of a state. */
+static void head_of(const float *h, int n, int n_vocab, double *out)
+{
+    struct lmw_gguf *g;
+    assert_int_equal(lmw_gguf_open(&g, model_path(), NULL), 0);
+    const float *w = lmw_gguf_find_tensor(g, "output.weight")->data;
+    for (int i = 0; i < n_vocab; i++) {
+        out[i] = 0;
+        for (int k = 0; k < n; k++)
+            out[i] += (double)w[i * n + k] * (double)h[k];
+    }
+    lmw_gguf_close(g);
+}
+
+/* The head is linear: what it makes of the mean state is the mean of all tokens' logits, but for
+ * the scale. */
+static void embeddings(void **state)
+{
+    struct spec m = usual;
+    float out[32], same[32];
+    double want[24] = {0}, got[24], length = 0, scale = 0;
+    struct lmw_err err;
+    write_model(&m);
+    float *all = logits_of(&m, 1, N_TOK, "avx2", false);
+    struct lmw_engine *e = open_model(1, "avx2", false), *threads = open_model(3, "avx2", false);
+    struct lmw_session *s = open_session(e, N_TOK), *t = open_session(threads, N_TOK);
+    const int32_t *x = ids(m.n_vocab);
+    assert_int_equal(lmw_session_eval(s, x, 9, LMW_LOGITS_NONE, &err), 0); /* is forgotten */
+    assert_int_equal(lmw_session_embed(s, x, N_TOK, out, &err), 0);
+    assert_int_equal(lmw_session_n_past(s), N_TOK);
+    assert_int_equal(lmw_session_embed(t, x, N_TOK, same, &err), 0);
+    assert_memory_equal(out, same, sizeof out);
+    head_of(out, m.n_embd, m.n_vocab, got);
+    for (int i = 0; i < m.n_embd; i++)
+        length += (double)out[i] * (double)out[i];
+    assert_true(fabs(length - 1) < 1e-6);
+    for (int i = 0; i < m.n_vocab; i++) {
+        for (int k = 0; k < N_TOK; k++)
+            want[i] += (double)all[k * m.n_vocab + i];
+        scale += want[i] / got[i] / m.n_vocab;
+    }
+    assert_true(scale > 0);
+    for (int i = 0; i < m.n_vocab; i++)
+        assert_true(fabs(want[i] - scale * got[i]) < 1e-4 * scale);
+    assert_int_equal(lmw_session_embed(s, x, 0, out, &err), LMW_EARG);
+    assert_int_equal(lmw_session_embed(s, x, N_TOK + 1, out, &err), LMW_EARG);
+    lmw_session_close(s);
+    lmw_session_close(t);
+    lmw_engine_close(e);
+    lmw_engine_close(threads);
+    free(all);
+}
+
 /* Against the definition, computed from all logits of each window. */
 static void perplexity(void **state)
 {
@@ -634,9 +687,9 @@ int main(void)
         cmocka_unit_test(shapes),        cmocka_unit_test(long_context),
         cmocka_unit_test(formats),       cmocka_unit_test(wanted_logits),
         cmocka_unit_test(wrong_eval),    cmocka_unit_test(answers),
-        cmocka_unit_test(how_sure),      cmocka_unit_test(perplexity),
-        cmocka_unit_test(lying_keys),    cmocka_unit_test(lying_tensors),
-        cmocka_unit_test(not_supported),
+        cmocka_unit_test(how_sure),      cmocka_unit_test(embeddings),
+        cmocka_unit_test(perplexity),    cmocka_unit_test(lying_keys),
+        cmocka_unit_test(lying_tensors), cmocka_unit_test(not_supported),
     };
     return cmocka_run_group_tests(tests, NULL, remove_model);
 }

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 
-enum { N = 400 };
+enum { N = 400, DIM = 24 };
 
 struct fixture {
     struct scratch scratch;
@@ -24,6 +24,7 @@ struct fixture {
     lmw_str prompt[N];
     uint64_t id[N];
     double logprob[2 * N], agreement[2 * N];
+    float vector[N * DIM];
     struct lmw_cells c;
     struct lmw_lessons l;
 };
@@ -89,6 +90,31 @@ static struct lmw_router *fit(struct fixture *f, const char *kind, struct lmw_fi
     if (lmw_router_fit(&r, &f->l, &o, report, &f->scratch.arena, &f->err) < 0)
         fail_msg("%s: %s", kind, f->err.msg);
     return r;
+}
+
+static const struct lmw_embedding reader = {"reader", "00112233445566aa", DIM};
+
+/* Vectors as models make them: all much the same, the topic a small part of what differs. */
+static void embed(struct fixture *f)
+{
+    struct lmw_rng rng;
+    lmw_rng_init(&rng, 8);
+    for (int q = 0; q < N; q++) {
+        float *v = f->vector + q * DIM;
+        double sum = 0;
+        for (int i = 0; i < DIM; i++) {
+            v[i] = 1 + (float)(0.02 * lmw_rng_normal(&rng));
+            v[i] += i == 5 && strstr(f->text[q], "rain") ? 0.15f : 0;
+            v[i] += i == 9 && strstr(f->text[q], "river") ? 0.15f : 0;
+            sum += (double)v[i] * (double)v[i];
+        }
+        for (int i = 0; i < DIM; i++)
+            v[i] /= (float)sqrt(sum);
+    }
+    f->l.embedding = reader;
+    f->l.vector = f->vector;
+    f->l.embed_ms = 2;
+    f->l.embed_j = 0.5;
 }
 
 /* Right answers are told from wrong ones nine times in ten: better than 0.85 of pairs in order. */
@@ -175,8 +201,8 @@ static void a_fold_is_not_seen(void **state)
     struct lmw_router *same = fit(f, "logistic", &report);
     double a[2], b[2];
     for (int q = 0; q < N; q += 17) {
-        lmw_router_decide(r, f->prompt[q], a);
-        lmw_router_decide(same, f->prompt[q], b);
+        lmw_router_decide(r, f->prompt[q], NULL, a);
+        lmw_router_decide(same, f->prompt[q], NULL, b);
         assert_memory_equal(a, b, sizeof a);
     }
     lmw_router_close(r);
@@ -201,8 +227,8 @@ static void the_same_when_read_back(void **state)
         assert_string_equal(a->local[1], b->local[1]);
         for (int q = 0; q < N; q += 7) {
             double was[2], is[2];
-            lmw_router_decide(r, f->prompt[q], was);
-            lmw_router_decide(back, f->prompt[q], is);
+            lmw_router_decide(r, f->prompt[q], NULL, was);
+            lmw_router_decide(back, f->prompt[q], NULL, is);
             for (int m = 0; m < 2; m++)
                 assert_true(a->tries_first ? isnan(is[m]) : fabs(was[m] - is[m]) < 2e-3);
         }
@@ -223,17 +249,17 @@ static void decides(void **state)
     int n_local = lmw_router_info(r)->n_local;
     lmw_str rain = LMW_STR("will it rain in the mountains tomorrow?"),
             sums = LMW_STR("integrate the polynomial over the interval");
-    assert_true(lmw_router_decide(r, rain, trust) < n_local);
+    assert_true(lmw_router_decide(r, rain, NULL, trust) < n_local);
     assert_true(trust[0] > 0.6 && trust[1] > 0.6);
-    assert_int_equal(lmw_router_decide(r, sums, trust), n_local);
+    assert_int_equal(lmw_router_decide(r, sums, NULL, trust), n_local);
     assert_true(trust[0] < 0.4);
-    assert_int_equal(lmw_router_decide(r, sums, NULL), n_local);
+    assert_int_equal(lmw_router_decide(r, sums, NULL, NULL), n_local);
     lmw_router_close(r);
 
     r = fit(f, "cascade", &report);
     const double sure[LMW_SIGNALS] = {-0.1, NAN, NAN}, unsure[LMW_SIGNALS] = {-2.9, NAN, NAN},
                  silent[LMW_SIGNALS] = {NAN, NAN, NAN};
-    assert_int_equal(lmw_router_decide(r, sums, NULL), 0);
+    assert_int_equal(lmw_router_decide(r, sums, NULL, NULL), 0);
     assert_true(lmw_router_trust(r, 0, sure) > 0.9 && lmw_router_trust(r, 0, unsure) < 0.1);
     assert_true(isnan(lmw_router_trust(r, 0, silent)) && isnan(lmw_router_trust(r, 2, sure)));
     lmw_router_close(r);
@@ -256,6 +282,88 @@ static void scores_by_name(void **state)
     assert_int_equal(lmw_router_score(r, &f->l, b, &f->err), LMW_EARG);
     assert_non_null(strstr(f->err.msg, "'big'"));
     lmw_router_close(r);
+}
+
+/* Every kind that looks at questions can look at their embeddings, and is the same when read back. */
+static void finds_it_in_embeddings(void **state)
+{
+    struct fixture *f = *state;
+    static double was[2 * N], is[2 * N];
+    embed(f);
+    f->vector[7 * DIM] = NAN; /* one that could not be read: to the cloud */
+    for (int k = 0; lmw_router_kinds[k]; k++) {
+        struct lmw_fit_report report;
+        struct lmw_router *r, *back;
+        struct lmw_fit_options o = options;
+        o.kind = lmw_router_kinds[k];
+        int rc = lmw_router_fit(&r, &f->l, &o, &report, &f->scratch.arena, &f->err);
+        if (strcmp(o.kind, "cascade") == 0) {
+            assert_int_equal(rc, LMW_EARG);
+            assert_non_null(strstr(f->err.msg, "answers"));
+            continue;
+        }
+        if (rc < 0)
+            fail_msg("%s: %s", o.kind, f->err.msg);
+        if (!(report.auc > 0.8 && report.brier < 0.8 * report.brier_of_base))
+            fail_msg("%s: AUC %g, Brier %g of %g", o.kind, report.auc, report.brier,
+                     report.brier_of_base);
+        assert_true(lmw_router_info(r)->own_ms >= 2 && lmw_router_info(r)->own_j >= 0.5);
+        assert_int_equal(lmw_router_save(r, f->scratch.path, &f->err), 0);
+        assert_int_equal(lmw_router_load(&back, f->scratch.path, &f->err), 0);
+        assert_string_equal(lmw_router_info(back)->embedding.hash, reader.hash);
+        assert_int_equal(lmw_router_score(r, &f->l, was, &f->err), 0);
+        assert_int_equal(lmw_router_score(back, &f->l, is, &f->err), 0);
+        for (int i = 0; i < 2 * N; i++)
+            assert_true(fabs(was[i] - is[i]) < 5e-3);
+        assert_true(is[7] == 0 && is[N + 7] == 0 && is[8] > 0);
+        double one[2];
+        lmw_router_decide(back, (lmw_str){0}, f->vector + 8 * DIM, one);
+        assert_true(one[0] == is[N + 8] && one[1] == is[8]); /* cheap first */
+        lmw_router_close(r);
+        lmw_router_close(back);
+    }
+}
+
+/* A router takes the embeddings it learned from, and no others. */
+static void refuses_another_model(void **state)
+{
+    struct fixture *f = *state;
+    static double trust[2 * N];
+    struct lmw_fit_report report;
+    struct lmw_router *text = fit(f, "logistic", &report);
+    embed(f);
+    struct lmw_router *r = fit(f, "logistic", &report);
+    assert_int_equal(lmw_router_score(text, &f->l, trust, &f->err), LMW_EARG);
+    assert_int_equal(lmw_router_score(r, &f->l, trust, &f->err), 0);
+    f->l.embedding.hash = "00112233445566ab";
+    f->l.embedding.model = "stranger";
+    assert_int_equal(lmw_router_score(r, &f->l, trust, &f->err), LMW_EARG);
+    assert_non_null(strstr(f->err.msg, "'reader' (contents 00112233445566aa)"));
+    assert_non_null(strstr(f->err.msg, "'stranger'"));
+    f->l.embedding = (struct lmw_embedding){0};
+    f->l.vector = NULL;
+    assert_int_equal(lmw_router_score(r, &f->l, trust, &f->err), LMW_EARG);
+    assert_non_null(strstr(f->err.msg, "'reader'"));
+    lmw_router_close(text);
+    lmw_router_close(r);
+}
+
+/* The centre, too, is learned from the other folds alone. */
+static void a_fold_is_not_looked_at(void **state)
+{
+    struct fixture *f = *state;
+    struct lmw_fit_report report;
+    double a[2], b[2];
+    embed(f);
+    struct lmw_router *r = fit(f, "knn", &report);
+    for (int q = 0; q < N; q++)
+        f->vector[q * DIM + 3] += lmw_router_unseen(r, f->id[q]) ? 2 : 0;
+    struct lmw_router *same = fit(f, "knn", &report);
+    lmw_router_decide(r, (lmw_str){0}, f->vector, a);
+    lmw_router_decide(same, (lmw_str){0}, f->vector, b);
+    assert_memory_equal(a, b, sizeof a);
+    lmw_router_close(r);
+    lmw_router_close(same);
 }
 
 static void nothing_to_learn_from(void **state)
@@ -376,6 +484,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_when_read_back, setup, teardown),
         cmocka_unit_test_setup_teardown(decides, setup, teardown),
         cmocka_unit_test_setup_teardown(scores_by_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(finds_it_in_embeddings, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_another_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fold_is_not_looked_at, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_to_learn_from, setup, teardown),
         cmocka_unit_test_setup_teardown(files_that_are_no_routers, setup, teardown),
         cmocka_unit_test_setup_teardown(lessons_of_a_store, setup, teardown),

@@ -43,8 +43,8 @@ struct lmw_mul {
     lmw_mul_fn *fn; /* NULL: this build cannot multiply by that format */
 };
 
-/* What a softmax comes to: sum of e = exp(x - max) and of e (x - max). Then log p_i = x_i - max - log(sum),
- * and the entropy is log(sum) - moment / sum. */
+/* What a softmax comes to: sum of e = exp(x - max) and of e (x - max). Then log p_i = x_i - max -
+ * log(sum), and the entropy is log(sum) - moment / sum. */
 struct lmw_mass {
     double max, sum, moment;
 };
