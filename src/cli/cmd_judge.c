@@ -15,7 +15,7 @@ struct judge {
     struct strs runs;
     struct backend_flags backend;
     const char *scorer, *model, *against, *store, *meter;
-    int64_t n_try, max_tokens, n_ctx, n_thread;
+    int64_t n_try, max_tokens, n_ctx, n_thread, n_in_flight;
     double usd_in, usd_out;
     bool is_json;
 };
@@ -34,6 +34,8 @@ static int parse(struct judge *j, int argc, char **argv)
          "compare with that run's answers, in both orders (default: the reference)"},
         {"tries", 0, OPT_INT, &j->n_try, "N",
          "replies asked for until one is a verdict (default 3)"},
+        {"in-flight", 0, OPT_INT, &j->n_in_flight, "N",
+         "ask about so many answers at once (default 1), where the backend can"},
         {"max-tokens", 0, OPT_INT, &j->max_tokens, "N", "of a reply (default 1024)"},
         {"ctx", 'c', OPT_INT, &j->n_ctx, "N",
          "context in tokens (default: the model's, at most 4096)"},
@@ -70,6 +72,8 @@ static int check(const struct judge *j, const char *command)
         return cli_usage(command, "--against names the run itself");
     if (j->n_try < 1 || j->n_try > 100)
         return cli_usage(command, "--tries takes 1..100");
+    if (j->n_in_flight < 1 || j->n_in_flight > 4096)
+        return cli_usage(command, "--in-flight takes 1..4096");
     if (j->max_tokens < 1 || j->max_tokens > 1 << 24)
         return cli_usage(command, "--max-tokens takes 1..16777216");
     if (j->n_ctx < 0 || j->n_ctx > 1 << 30 || j->n_thread < 0 || j->n_thread > 1024)
@@ -188,6 +192,7 @@ int cmd_judge(int argc, char **argv)
     struct judge j = {.backend = BACKEND_FLAGS_DEFAULT,
                       .n_try = 3,
                       .max_tokens = 1024,
+                      .n_in_flight = 1,
                       .usd_in = (double)NAN,
                       .usd_out = (double)NAN};
     struct lmw_judge_opts o = {0};
@@ -210,6 +215,7 @@ int cmd_judge(int argc, char **argv)
     o.on_progress = on_progress;
     o.backend_opts.model = j.model;
     o.backend_opts.max_tokens = (int)j.max_tokens;
+    o.backend_opts.n_in_flight = (int)j.n_in_flight;
     o.backend_opts.n_ctx = (int)j.n_ctx;
     o.backend_opts.n_thread = (int)j.n_thread;
     cli_catch_signals();

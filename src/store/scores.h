@@ -7,7 +7,7 @@
  *
  * A record shows one verdict (score, scorer, score_reason), and no verdict is ever lost: the one it
  * was measured with is kept as the judgement LMW_AS_MEASURED before another is shown, and every
- * judgement stays with its scores. A kill at any instant loses the verdict in flight; until all is
+ * judgement stays with its scores. A kill at any instant loses the verdicts in flight; until all is
  * applied, in one transaction, records show what they showed. */
 #ifndef LMW_STORE_SCORES_H
 #define LMW_STORE_SCORES_H

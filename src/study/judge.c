@@ -1,10 +1,12 @@
 /* The judge. Owns one judgement from its first verdict to the moment its run shows it.
  *
- * A scorer's verdicts are made anew each time: they cost nothing. A model's are asked for one by
- * one, each stored before the next, and go on where they stopped. The first try is greedy, the ones
- * after it are not: the same question asked the same way would get the same bad reply. A reply that
- * is no verdict after n_try is unscorable, and so is a question the judge's context has no room for;
- * a judge that cannot be reached stops everything, resumable. */
+ * A scorer's verdicts are made anew each time: they cost nothing. A model's are asked for in the order
+ * of the records, several at once where that is wanted, each stored when it is complete, and go on
+ * where they stopped. Nothing of a verdict depends on what else is in flight. The first try is
+ * greedy, the ones after it are not: the same question asked the same way would get the same bad
+ * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's context
+ * has no room for; a judge that cannot be reached stops everything, resumable: no more is asked,
+ * and what is in flight is kept if it is a verdict. */
 #include "study/judge.h"
 
 #include "base/clock.h"
@@ -16,9 +18,29 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A verdict in the making. */
+struct asked {
+    struct lmw_verdict v;
+    json_t *extra;
+    char reason[512];
+};
+
+/* One that a model is asked for. What the backend is handed stays here until the reply is back. */
+struct question {
+    struct lmw_request request;
+    struct lmw_reply reply;
+    struct lmw_buf prompt[2]; /* of a pair, in both orders */
+    struct lmw_said said[2];
+    int n_order, i_order, i_try;
+    char query_id[128];
+    struct asked asked;
+    bool is_busy;
+};
 
 struct job {
     struct lmw_store *store;
@@ -30,10 +52,14 @@ struct job {
     struct lmw_judgement judgement;
     int64_t against_id, begin_ns;
     double sum;
-    int64_t n_scored;
-    struct lmw_buf prompt, other;
-    struct lmw_reply reply;
+    int64_t n_scored, unscorable_id; /* the first record of those unscorable now; 0: none */
+    struct question *questions;      /* [n_question] */
+    int n_question, n_busy;
+    bool is_stopping;
+    struct lmw_buf other;
 };
+
+static const int64_t LOOK_NS = 1000000000; /* how often to look up while waiting */
 
 /* --- one verdict of a model --- */
 
@@ -42,19 +68,12 @@ static int64_t plus(int64_t a, int64_t b)
     return b == LMW_NULL ? a : a == LMW_NULL ? b : a + b;
 }
 
-/* A verdict in the making. */
-struct asked {
-    struct lmw_verdict v;
-    json_t *extra;
-    char reason[512];
-};
-
 /* Notes what a try cost, and what was said. */
-static void note_reply(struct job *j, struct asked *q)
+static void note_reply(const struct job *j, struct question *q)
 {
-    struct lmw_verdict *v = &q->v;
+    struct lmw_verdict *v = &q->asked.v;
     const struct lmw_judge_opts *o = j->opts;
-    const struct lmw_reply *r = &j->reply;
+    const struct lmw_reply *r = &q->reply;
     struct lmw_buf text = {0};
     v->attempts = plus(v->attempts, 1);
     v->prompt_tokens = plus(v->prompt_tokens, r->n_prompt);
@@ -65,115 +84,71 @@ static void note_reply(struct job *j, struct asked *q)
                        o->usd_per_mtok_out * (double)v->completion_tokens) /
                       1e6;
     lmw_buf_utf8(&text, (lmw_str){r->text.ptr, r->text.len});
-    json_array_append_new(json_object_get(q->extra, "replies"),
+    json_array_append_new(json_object_get(q->asked.extra, "replies"),
                           json_string(text.len ? text.ptr : ""));
     lmw_buf_free(&text);
 }
 
-/* 1: a verdict, 0: none came. */
-static int ask(struct job *j, enum lmw_verdict_kind kind, const char *const texts[3],
-               struct asked *q, struct lmw_said *said, struct lmw_err *err)
+static void conclude(struct asked *a, double score, const char *because)
 {
-    j->prompt.len = 0;
-    lmw_verdict_ask(kind, texts[0], texts[1], texts[2], &j->prompt);
-    if (j->prompt.failed)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for a judge's prompt");
-    for (int i = 0; i < j->opts->n_try; i++) {
-        struct lmw_request request = {
-            .prompt = {j->prompt.ptr, j->prompt.len},
-            .max_tokens = j->opts->backend_opts.max_tokens,
-            .temperature = i == 0 ? 0 : 0.7f,
-            .top_p = 1,
-            .seed = (uint64_t)i + 1,
-        };
-        int rc = lmw_backend_answer(j->backend, &request, &j->reply, err);
-        if (rc < 0)
-            return rc;
-        note_reply(j, q);
-        if (lmw_verdict_read(kind, (lmw_str){j->reply.text.ptr, j->reply.text.len}, said))
-            return 1;
-    }
-    return 0;
+    snprintf(a->reason, sizeof a->reason, "%s", because);
+    a->v.score = score;
+    a->v.reason = a->reason;
 }
 
-static void conclude(struct asked *q, double score, const char *because)
+/* What all that was said makes. */
+static void conclude_said(struct question *q)
 {
-    snprintf(q->reason, sizeof q->reason, "%s", because);
-    q->v.score = score;
-    q->v.reason = q->reason;
-}
-
-static int judge_point(struct job *j, const struct lmw_answered *a, struct asked *q,
-                       struct lmw_err *err)
-{
-    struct lmw_said said;
-    const char *const texts[] = {a->prompt, a->reference, a->answer};
-    if (!a->reference) {
-        conclude(q, (double)NAN, "the query has no reference");
-        return LMW_OK;
-    }
-    int rc = ask(j, LMW_POINTWISE, texts, q, &said, err);
-    if (rc >= 0)
-        conclude(q, rc ? said.value : (double)NAN, rc ? said.reason : "the judge gave no verdict");
-    return rc < 0 ? rc : LMW_OK;
-}
-
-static int judge_pair(struct job *j, const struct lmw_answered *a, struct asked *q,
-                      struct lmw_err *err)
-{
-    struct lmw_said as_a = {0}, as_b = {0};
-    j->other.len = 0;
-    int rc = lmw_judgement_other(j->store, j->against_id, a, &j->other, err);
-    if (rc == 0)
-        conclude(q, (double)NAN, "the other run has no answer to this query");
-    if (rc <= 0)
-        return rc;
-    const char *other = j->other.ptr;
-    const char *const first[] = {a->prompt, a->answer, other};
-    const char *const second[] = {a->prompt, other, a->answer};
-    if ((rc = ask(j, LMW_PAIRWISE, first, q, &as_a, err)) == 1)
-        rc = ask(j, LMW_PAIRWISE, second, q, &as_b, err);
-    if (rc == 0)
-        conclude(q, (double)NAN, "the judge gave no verdict");
-    if (rc <= 0)
-        return rc;
+    const struct lmw_said *said = q->said;
+    struct asked *a = &q->asked;
     bool disagree;
-    conclude(q, lmw_verdict_pair(as_a.value, as_b.value, &disagree), as_a.reason);
+    if (q->n_order == 1) {
+        conclude(a, said[0].value, said[0].reason);
+        return;
+    }
+    conclude(a, lmw_verdict_pair(said[0].value, said[1].value, &disagree), said[0].reason);
     if (disagree)
-        snprintf(q->reason, sizeof q->reason, "the two orders disagree: %s", as_a.reason);
-    json_object_set_new(q->extra, "as_a", json_integer(as_a.value));
-    json_object_set_new(q->extra, "as_b", json_integer(as_b.value));
-    json_object_set_new(q->extra, "disagree", json_boolean(disagree));
-    return LMW_OK;
+        snprintf(a->reason, sizeof a->reason, "the two orders disagree: %s", said[0].reason);
+    json_object_set_new(a->extra, "as_a", json_integer(said[0].value));
+    json_object_set_new(a->extra, "as_b", json_integer(said[1].value));
+    json_object_set_new(a->extra, "disagree", json_boolean(disagree));
 }
 
-static int judge_by_model(struct job *j, const struct lmw_answered *a, struct asked *q,
-                          struct lmw_err *err)
+static enum lmw_verdict_kind kind_of(const struct lmw_judge_opts *o)
 {
-    struct lmw_err failed = {0};
-    if (!a->answer || !a->prompt) {
-        conclude(q, (double)NAN,
-                 a->answer ? "the question's text is not stored" : "there is no answer");
-        return LMW_OK;
-    }
-    json_object_set_new(q->extra, "replies", json_array());
-    int rc = (j->opts->against ? judge_pair : judge_point)(j, a, q, &failed);
-    if (rc == LMW_EARG) { /* this question is too much for it: the next one need not be */
-        conclude(q, (double)NAN, failed.msg);
-        return LMW_OK;
-    }
-    return rc < 0 ? lmw_fail(err, rc, "judging query '%s': %s", a->query_id, failed.msg) : rc;
+    return o->against ? LMW_PAIRWISE : LMW_POINTWISE;
 }
 
-static void judge_by_scorer(struct job *j, const struct lmw_answered *a, struct asked *q)
+/* 1: the question's prompts are written; 0: there is nothing to ask, and why is concluded. */
+static int write_prompts(struct job *j, const struct lmw_answered *a, struct question *q,
+                         struct lmw_err *err)
 {
-    struct lmw_score score;
-    lmw_score(j->scorer, a->answer, a->reference, a->choices, &score);
-    conclude(q, score.value, score.reason);
-    if (!score.reason[0])
-        q->v.reason = NULL;
-    if (!isnan(score.fields_right))
-        json_object_set_new(q->extra, "fields_right", json_real(score.fields_right));
+    const char *missing = !a->answer   ? "there is no answer"
+                          : !a->prompt ? "the question's text is not stored"
+                          : !j->opts->against && !a->reference ? "the query has no reference"
+                                                               : NULL;
+    int rc = 1;
+    j->other.len = 0;
+    if (!missing && j->opts->against)
+        rc = lmw_judgement_other(j->store, j->against_id, a, &j->other, err);
+    if (rc == 0)
+        missing = "the other run has no answer to this query";
+    if (rc < 0)
+        return rc;
+    if (missing) {
+        conclude(&q->asked, (double)NAN, missing);
+        return 0;
+    }
+    const char *first = j->opts->against ? a->answer : a->reference;
+    const char *second = j->opts->against ? j->other.ptr : a->answer;
+    q->prompt[0].len = q->prompt[1].len = 0;
+    q->n_order = j->opts->against ? 2 : 1;
+    lmw_verdict_ask(kind_of(j->opts), a->prompt, first, second, &q->prompt[0]);
+    if (q->n_order == 2)
+        lmw_verdict_ask(kind_of(j->opts), a->prompt, second, first, &q->prompt[1]);
+    return q->prompt[0].failed || q->prompt[1].failed
+               ? lmw_fail(err, LMW_ENOMEM, "no memory for a judge's prompt")
+               : 1;
 }
 
 /* --- all verdicts --- */
@@ -195,39 +170,180 @@ static int tell(struct job *j, struct lmw_err *err)
     return LMW_OK;
 }
 
+static void begin(struct asked *a, int64_t record_id)
+{
+    *a = (struct asked){.v = {.record_id = record_id,
+                              .score = (double)NAN,
+                              .attempts = LMW_NULL,
+                              .prompt_tokens = LMW_NULL,
+                              .completion_tokens = LMW_NULL,
+                              .latency_ns = LMW_NULL,
+                              .cost_usd = (double)NAN},
+                        .extra = json_object()};
+}
+
+/* Stores it. */
+static int finish(struct job *j, struct asked *a, struct lmw_err *err)
+{
+    struct lmw_judge_result *r = j->out;
+    char *extra = json_object_size(a->extra) ? json_dumps(a->extra, JSON_COMPACT) : NULL;
+    a->v.extra = extra;
+    int rc = lmw_judgement_add(j->store, j->judgement.id, &a->v, err);
+    free(extra);
+    json_decref(a->extra);
+    a->extra = NULL;
+    if (rc < 0)
+        return rc;
+    r->n_done++;
+    if (isnan(a->v.score) && (!j->unscorable_id || a->v.record_id < j->unscorable_id)) {
+        j->unscorable_id = a->v.record_id;
+        snprintf(r->unscorable_reason, sizeof r->unscorable_reason, "%.*s",
+                 (int)sizeof r->unscorable_reason - 1, a->reason);
+    }
+    j->n_scored += !isnan(a->v.score);
+    j->sum += isnan(a->v.score) ? 0 : a->v.score;
+    return tell(j, err);
+}
+
+static int judge_by_scorer(struct job *j, const struct lmw_answered *answered, struct lmw_err *err)
+{
+    struct asked a;
+    struct lmw_score score;
+    begin(&a, answered->record_id);
+    lmw_score(j->scorer, answered->answer, answered->reference, answered->choices, &score);
+    conclude(&a, score.value, score.reason);
+    if (!score.reason[0])
+        a.v.reason = NULL;
+    if (!isnan(score.fields_right))
+        json_object_set_new(a.extra, "fields_right", json_real(score.fields_right));
+    return finish(j, &a, err);
+}
+
+/* --- questions in flight --- */
+
+static void drop(struct job *j, struct question *q)
+{
+    json_decref(q->asked.extra);
+    q->asked.extra = NULL;
+    j->n_busy -= q->is_busy;
+    q->is_busy = false;
+}
+
+static int finish_question(struct job *j, struct question *q, struct lmw_err *err)
+{
+    int rc = finish(j, &q->asked, err);
+    drop(j, q);
+    return rc;
+}
+
+/* No reply. What is too much for the judge is unscorable: the next one need not be. */
+static int fail_question(struct job *j, struct question *q, int rc, const char *why,
+                         struct lmw_err *err)
+{
+    if (rc == LMW_EARG) {
+        conclude(&q->asked, (double)NAN, why);
+        return finish_question(j, q, err);
+    }
+    drop(j, q);
+    return lmw_fail(err, rc, "judging query '%s': %s", q->query_id, why);
+}
+
+static int send(struct job *j, struct question *q, struct lmw_err *err)
+{
+    struct lmw_err failed = {0};
+    q->request = (struct lmw_request){
+        .prompt = {q->prompt[q->i_order].ptr, q->prompt[q->i_order].len},
+        .max_tokens = j->opts->backend_opts.max_tokens,
+        .temperature = q->i_try == 0 ? 0 : 0.7f,
+        .top_p = 1,
+        .seed = (uint64_t)q->i_try + 1,
+    };
+    int rc = lmw_backend_send(j->backend, &q->request, &q->reply, &failed);
+    return rc < 0 ? fail_question(j, q, rc, failed.msg, err) : LMW_OK;
+}
+
+/* A reply is there: the question is answered, or asked in the other order, or once more. */
+static int land(struct job *j, struct question *q, struct lmw_err *err)
+{
+    if (q->reply.rc < 0)
+        return fail_question(j, q, q->reply.rc, q->reply.err.msg, err);
+    note_reply(j, q);
+    if (lmw_verdict_read(kind_of(j->opts), (lmw_str){q->reply.text.ptr, q->reply.text.len},
+                         &q->said[q->i_order])) {
+        q->i_order++;
+        q->i_try = 0;
+    } else if (++q->i_try == j->opts->n_try) {
+        conclude(&q->asked, (double)NAN, "the judge gave no verdict");
+        return finish_question(j, q, err);
+    }
+    if (q->i_order == q->n_order) {
+        conclude_said(q);
+        return finish_question(j, q, err);
+    }
+    if (!j->is_stopping)
+        return send(j, q, err);
+    drop(j, q); /* it is asked when the judgement is resumed */
+    return LMW_OK;
+}
+
+/* Until a reply is there, or it is time to look up. */
+static int wait_next(struct job *j, struct lmw_err *err)
+{
+    struct lmw_reply *done;
+    int rc = lmw_backend_wait(j->backend, lmw_now_ns() + LOOK_NS, &done, err);
+    if (rc == 1)
+        return land(j, (struct question *)((char *)done - offsetof(struct question, reply)), err);
+    if (rc == 0)
+        return tell(j, err);
+    for (int i = 0; i < j->n_question; i++) /* none of them will come back */
+        drop(j, &j->questions[i]);
+    return rc;
+}
+
+/* What is in flight is waited for, also when the judge has failed or is told to stop: then it is
+ * the first error that counts. */
+static int wait_all(struct job *j, int rc, struct lmw_err *err)
+{
+    struct lmw_err ignored;
+    while (j->n_busy > 0) {
+        j->is_stopping = rc < 0;
+        int next = wait_next(j, rc < 0 ? &ignored : err);
+        rc = rc < 0 ? rc : next;
+    }
+    return rc;
+}
+
+static int judge_by_model(struct job *j, const struct lmw_answered *a, struct lmw_err *err)
+{
+    struct question *q = j->questions;
+    int rc = LMW_OK;
+    while (rc == LMW_OK && j->n_busy == j->n_question)
+        rc = wait_next(j, err);
+    if (rc < 0)
+        return rc;
+    while (q->is_busy)
+        q++;
+    begin(&q->asked, a->record_id);
+    q->is_busy = true;
+    j->n_busy++;
+    q->i_order = q->i_try = 0;
+    snprintf(q->query_id, sizeof q->query_id, "%s", a->query_id);
+    if ((rc = write_prompts(j, a, q, err)) == 0)
+        return finish_question(j, q, err);
+    if (rc < 0) {
+        drop(j, q);
+        return rc;
+    }
+    json_object_set_new(q->asked.extra, "replies", json_array());
+    return send(j, q, err);
+}
+
 static int judge_one(void *arg, const struct lmw_answered *a, struct lmw_err *err)
 {
     struct job *j = arg;
     if (lmw_judgement_has(j->store, j->judgement.id, a->record_id))
         return LMW_OK;
-    struct asked q = {.v = {.record_id = a->record_id,
-                            .score = (double)NAN,
-                            .attempts = LMW_NULL,
-                            .prompt_tokens = LMW_NULL,
-                            .completion_tokens = LMW_NULL,
-                            .latency_ns = LMW_NULL,
-                            .cost_usd = (double)NAN},
-                      .extra = json_object()};
-    int rc = LMW_OK;
-    if (j->scorer)
-        judge_by_scorer(j, a, &q);
-    else
-        rc = judge_by_model(j, a, &q, err);
-    char *extra = json_object_size(q.extra) ? json_dumps(q.extra, JSON_COMPACT) : NULL;
-    q.v.extra = extra;
-    if (rc == LMW_OK)
-        rc = lmw_judgement_add(j->store, j->judgement.id, &q.v, err);
-    free(extra);
-    json_decref(q.extra);
-    if (rc < 0)
-        return rc;
-    j->out->n_done++;
-    if (isnan(q.v.score) && !j->out->unscorable_reason[0])
-        snprintf(j->out->unscorable_reason, sizeof j->out->unscorable_reason, "%.*s",
-                 (int)sizeof j->out->unscorable_reason - 1, q.reason);
-    j->n_scored += !isnan(q.v.score);
-    j->sum += isnan(q.v.score) ? 0 : q.v.score;
-    return tell(j, err);
+    return (j->scorer ? judge_by_scorer : judge_by_model)(j, a, err);
 }
 
 static int count_one(void *arg, const struct lmw_answered *a, struct lmw_err *err)
@@ -248,7 +364,7 @@ static char *settings(const struct job *j)
     if (j->scorer) {
         s = json_pack("{s:s, s:s}", "scorer", j->scorer->name, "version", LMW_VERSION);
     } else {
-        enum lmw_verdict_kind kind = o->against ? LMW_PAIRWISE : LMW_POINTWISE;
+        enum lmw_verdict_kind kind = kind_of(o);
         char hash[20];
         snprintf(hash, sizeof hash, "%016llx", (unsigned long long)lmw_verdict_hash(kind));
         s = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:b}", "judge", o->backend_opts.model,
@@ -276,6 +392,9 @@ static int open_judge(struct job *j, struct lmw_err *err)
     }
     if ((rc = lmw_backend_open(&j->backend, o->backend, &o->backend_opts, err)) < 0)
         return lmw_wrap(err, "opening the judge");
+    j->n_question = o->backend_opts.n_in_flight > 1 ? o->backend_opts.n_in_flight : 1;
+    if (!(j->questions = calloc((size_t)j->n_question, sizeof *j->questions)))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for %d questions in flight", j->n_question);
     const char *name = lmw_backend_info(j->backend)->name;
     snprintf(j->out->name, sizeof j->out->name, "judge:%s",
              name[0] ? name : o->backend_opts.model);
@@ -331,7 +450,7 @@ static int judge_all(struct job *j, struct lmw_err *err)
     j->begin_ns = lmw_now_ns();
     int rc = lmw_judgement_records(j->store, run, count_one, j, err);
     if (rc == LMW_OK && (rc = tell(j, err)) == LMW_OK)
-        rc = lmw_judgement_records(j->store, run, judge_one, j, err);
+        rc = wait_all(j, lmw_judgement_records(j->store, run, judge_one, j, err), err);
     int end = put_energy(j, start_ns, rc < 0 ? NULL : err);
     if (rc == LMW_OK && (rc = end) == LMW_OK) {
         j->judgement.is_done = true;
@@ -339,6 +458,18 @@ static int judge_all(struct job *j, struct lmw_err *err)
     }
     end = summarise(j, rc < 0 ? NULL : err);
     return rc < 0 ? rc : end;
+}
+
+static void free_questions(struct job *j)
+{
+    for (int i = 0; i < j->n_question && j->questions; i++) {
+        struct question *q = &j->questions[i];
+        lmw_buf_free(&q->prompt[0]);
+        lmw_buf_free(&q->prompt[1]);
+        lmw_buf_free(&q->reply.text);
+        lmw_buf_free(&q->reply.reasoning);
+    }
+    free(j->questions);
 }
 
 int lmw_judge_run(struct lmw_store *store, const struct lmw_judge_opts *opts,
@@ -366,10 +497,8 @@ int lmw_judge_run(struct lmw_store *store, const struct lmw_judge_opts *opts,
         lmw_backend_close(j.backend);
     if (j.meter)
         lmw_meter_close(j.meter);
-    lmw_buf_free(&j.prompt);
     lmw_buf_free(&j.other);
-    lmw_buf_free(&j.reply.text);
-    lmw_buf_free(&j.reply.reasoning);
+    free_questions(&j);
     free(text);
     return rc;
 }

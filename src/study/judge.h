@@ -20,14 +20,15 @@ struct lmw_judge_progress {
     double accuracy; /* mean score so far; NaN */
     double eta_s;    /* NaN before the first */
 };
-/* Called between verdicts. Nonzero: stop, resumable. */
+/* Called between verdicts, and about once a second while waiting. Nonzero: ask no more, keep what
+ * becomes a verdict without, and stop, resumable. */
 typedef int lmw_judge_progress_fn(void *arg, const struct lmw_judge_progress *p);
 
 struct lmw_judge_opts {
     const char *run;
     const char *scorer; /* of score.h; or NULL, and then a model judges: */
     const struct lmw_backend_ops *backend;
-    struct lmw_backend_opts backend_opts; /* with model */
+    struct lmw_backend_opts backend_opts; /* with model; n_in_flight questions at once */
     const char
         *against; /* a run whose answers to the same queries are the others; NULL: pointwise */
     int n_try;    /* replies asked for until one is a verdict, at least 1 */

@@ -4,7 +4,7 @@
     server.py [--tls CERT KEY]      prints "PORT TLS_PORT" and serves 127.0.0.1 until its stdin ends
 
 The first part of a URL's path says how it behaves: /gzip/v1/chat/completions is answered compressed. NAMExN does it
-for the first N questions and is "ok" from then on (gatherxN answers none before N are there, diesxN is
+for the first N questions and is "ok" from then on (gatherxN and judgesxN answer none before N are there, diesxN is
 gone after them); what follows a dash only keeps counts apart: /resetx1-a.
 It speaks OpenAI's chat and completions, Ollama's chat and generate, and as a proxy.
 """
@@ -94,9 +94,15 @@ def logprobs(kind, body, i):
     return [{"token": "t", "logprob": v} for v in values] if objects and isinstance(values, list) else values
 
 
+def verdict(body):
+    """A judge's: numbers that are even are right."""
+    number = int(re.search(r"number (\d+)\?", json.dumps(body))[1])
+    return json.dumps({"reason": f"it is {number}", "verdict": number % 2 == 0})
+
+
 def openai_pieces(kind, body, echo):
     """The answer as the objects of a stream."""
-    chat, texts = "messages" in body, [echo] if kind == "echo" else TEXT
+    chat, texts = "messages" in body, [echo] if kind in ("echo", "judges") else TEXT
     base = {"id": "x", "model": "mock-1", "object": "chat.completion.chunk"}
 
     def piece(key, text, finish=None):
@@ -249,7 +255,7 @@ def stream_events(sock, kind, pieces):
 
 
 def answer(sock, kind, n, times, method, path, headers, body):
-    echo = json.dumps({"path": path, "headers": headers, "body": body})
+    echo = verdict(body) if kind == "judges" and body else json.dumps({"path": path, "headers": headers, "body": body})
     if kind == "list" and method == "GET":
         return whole(sock, 200, {"data": [{"id": "phi"}, {"id": "qwen"}], "models": [{"name": "phi"}, {"name": "qwen"}]})
     if method == "GET":
@@ -272,7 +278,7 @@ def answer(sock, kind, n, times, method, path, headers, body):
         return whole(sock, 400, {"error": {"message": "'logprobs' is not supported with this model"}})
     if kind == "newname" and "max_tokens" in body:
         return whole(sock, 400, {"error": {"message": "Use 'max_completion_tokens' instead."}})
-    if kind == "gather":
+    if kind in ("gather", "judges"):
         with gathered:
             gathered.notify_all()
             gathered.wait_for(lambda: counts[path.split("/")[1]] >= times)

@@ -61,6 +61,49 @@ static const struct lmw_backend_ops ops = {
 #define RIGHT "{\"reason\":\"same\",\"verdict\":true}"
 #define WRONG "{\"reason\":\"other\",\"verdict\":false}"
 
+/* A judge that takes several questions and answers the last one first, by what is in them. */
+static struct {
+    const struct lmw_request *requests[8];
+    struct lmw_reply *replies[8];
+    int n, most;
+    const char *burns; /* the question with this in it fails */
+} late;
+
+static int late_send(void *state, const struct lmw_request *request, struct lmw_reply *reply,
+                     struct lmw_err *err)
+{
+    late.requests[late.n] = request;
+    late.replies[late.n++] = reply;
+    late.most = late.n > late.most ? late.n : late.most;
+    script.asked++;
+    return LMW_OK;
+}
+
+static int late_wait(void *state, int64_t until_ns, struct lmw_reply **done, struct lmw_err *err)
+{
+    const struct lmw_request *request = late.requests[--late.n];
+    struct lmw_reply *r = *done = late.replies[late.n];
+    char *prompt = strndup(request->prompt.ptr, request->prompt.len);
+    r->rc = late.burns && strstr(prompt, late.burns)
+                ? lmw_fail(&r->err, LMW_EIO, "the server burns")
+                : LMW_OK;
+    lmw_buf_str(&r->text, script.n                             ? script.replies[0]
+                          : strstr(prompt, "The answer is B.") ? RIGHT
+                          : strstr(prompt, "The answer is C.") ? WRONG
+                                                               : "no verdict");
+    r->t_start_ns = 1000;
+    r->t_end_ns = 3000;
+    free(prompt);
+    return 1;
+}
+
+static const struct lmw_backend_ops late_ops = {.name = "late",
+                                                .open = open_judge,
+                                                .info = info,
+                                                .send = late_send,
+                                                .wait = late_wait,
+                                                .close = close_judge};
+
 static void says(int n, const char *const *replies)
 {
     memset(&script, 0, sizeof script);
@@ -296,6 +339,83 @@ static void test_pairs_in_both_orders(void **state)
                 strstr(script.prompts[3], "It is C, I think."));
 }
 
+static struct lmw_judge_opts several_at_once(int n)
+{
+    struct lmw_judge_opts o = by_model();
+    o.backend = &late_ops;
+    o.backend_opts.n_in_flight = n;
+    memset(&late, 0, sizeof late);
+    memset(&script, 0, sizeof script);
+    return o;
+}
+
+/* In whatever order they come, verdicts are of their own questions, and what is told of the whole
+ * is the same. */
+static void test_several_in_flight(void **state)
+{
+    for (int n = 1; n <= 4; n++) {
+        struct lmw_judge_result r;
+        struct lmw_judge_opts o = several_at_once(n);
+        struct lmw_err err = {0};
+        o.n_try = 1 + n; /* other settings: judged anew */
+        assert_int_equal(judge(&o, &r, &err), LMW_OK);
+        assert_int_equal(late.most, n < 3 ? n : 3);
+        assert_int_equal(script.asked, 2 + o.n_try);
+        assert_true(r.n_done == 4 && r.n_scored == 2);
+        assert_string_equal(r.unscorable_reason, "the judge gave no verdict");
+        shows("judge:wise", "10--");
+        assert_string_equal(reasons[3], "there is no answer");
+    }
+}
+
+static void test_pairs_in_flight(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = several_at_once(4);
+    o.against = "theirs";
+    script.replies[0] = PAIR("A=B");
+    script.n = 1;
+    assert_int_equal(judge(&o, &r, NULL), LMW_OK);
+    assert_int_equal(script.asked, 6);
+    assert_true(r.n_pair == 3 && r.n_disagree == 0);
+    shows("judge:wise", "111-");
+}
+
+/* What else was in flight is kept; the rest is asked when it goes on. */
+static void test_one_of_several_fails(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_err err = {0};
+    struct lmw_judge_opts o = several_at_once(3);
+    late.burns = "The answer is C.";
+    script.replies[0] = RIGHT;
+    script.n = 1;
+    assert_int_equal(judge(&o, &r, &err), LMW_EIO);
+    assert_non_null(strstr(err.msg, "q2"));
+    assert_int_equal(late.n, 0);
+    shows(NULL, "----");
+    late.burns = NULL;
+    o.backend_opts.n_in_flight = 2;
+    assert_int_equal(judge(&o, &r, &err), LMW_OK);
+    assert_true(r.n_there == 3 && r.n_done == 1);
+    assert_int_equal(script.asked, 4);
+    shows("judge:wise", "111-");
+}
+
+static void test_stopping_with_several_in_flight(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = several_at_once(2);
+    o.on_progress = stop_after_one;
+    assert_int_equal(judge(&o, &r, NULL), LMW_ECANCELLED);
+    assert_int_equal(script.asked, 2); /* both were waited for */
+    assert_true(late.n == 0 && r.n_done == 2);
+    o.on_progress = NULL;
+    assert_int_equal(judge(&o, &r, NULL), LMW_OK);
+    assert_true(r.n_there == 2 && r.n_done == 2);
+    shows("judge:wise", "10--");
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -307,6 +427,10 @@ int main(void)
         TEST(test_a_question_the_judge_cannot_take),
         TEST(test_stopping),
         TEST(test_pairs_in_both_orders),
+        TEST(test_several_in_flight),
+        TEST(test_pairs_in_flight),
+        TEST(test_one_of_several_fails),
+        TEST(test_stopping_with_several_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
