@@ -21,6 +21,7 @@ struct sim {
     double idle_w, query_w, prefill_w, query_s, prefill_s, gap_s;
     double spread; /* lengths vary by this fraction, uniformly */
     double noise;  /* of power, uniform +- this fraction, every 10 ms */
+    double vary;   /* of each query's power */
     int n_query;
     /* who looks */
     double period_s, jitter_s; /* the counter's updates, and how irregular they are (uniform) */
@@ -31,6 +32,11 @@ struct sim {
     bool unstated;   /* and the meter is not told */
     double
         stall_s; /* one poll in twenty comes up to this late, and those due meanwhile not at all */
+    bool as_made;   /* a row for each update, instead of polls */
+    double drop;    /* this share of the rows is missing */
+    double fail;    /* and this share is empty */
+    int64_t step;   /* of what is shown, uJ or mW; 0: 1 */
+    double reset_s; /* then the counter starts again from 0; 0: never */
     int64_t wrap_uj;
     uint64_t seed;
     /* the truth */
@@ -93,14 +99,15 @@ static void sim_draw(struct sim *s)
     sim_phase(s, &r, 1.0 + lmw_rng_unit(&r), s->idle_w);
     for (int i = 0; i < s->n_query; i++) {
         double t0 = s->t[s->n - 1], e0 = s->e[s->n - 1],
-               len = sim_spread(&r, s->query_s, s->spread);
+               len = sim_spread(&r, s->query_s, s->spread),
+               as = s->vary > 0 ? sim_spread(&r, 1, s->vary) : 1;
         s->span[i] = (struct lmw_span){(int64_t)(t0 * 1e9), LMW_NULL, 0};
         if (s->prefill_s > 0) {
-            sim_phase(s, &r, s->prefill_s, s->prefill_w);
+            sim_phase(s, &r, s->prefill_s, s->prefill_w * as);
             s->span[i].first_ns = (int64_t)(s->t[s->n - 1] * 1e9);
             s->true_prefill_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
         }
-        sim_phase(s, &r, len - s->prefill_s, s->query_w);
+        sim_phase(s, &r, len - s->prefill_s, s->query_w * as);
         s->span[i].end_ns = (int64_t)(s->t[s->n - 1] * 1e9);
         s->true_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
         sim_phase(s, &r, sim_spread(&r, s->gap_s, s->spread), s->idle_w);
@@ -117,29 +124,31 @@ static int sim_cmp(const void *a, const void *b)
 /* What is shown from an update at t on: uJ, or mW. */
 static int64_t sim_shown(const struct sim *s, double t)
 {
+    int64_t step = s->step > 0 ? s->step : 1;
     if (!s->power) {
-        int64_t uj = (int64_t)(sim_energy_at(s, t) * 1e6);
+        double since = s->reset_s > 0 && t >= s->reset_s ? sim_energy_at(s, s->reset_s) : 0;
+        int64_t uj = (int64_t)((sim_energy_at(s, t) - since) * 1e6);
+        uj -= uj % step;
         return s->wrap_uj ? uj % s->wrap_uj : uj;
     }
     double window = s->window_s > 0 ? s->window_s : 0.001, from = t > window ? t - window : 0;
-    return (int64_t)((sim_energy_at(s, t) - sim_energy_at(s, from)) / (t - from) * 1e3);
+    int64_t mw = (int64_t)((sim_energy_at(s, t) - sim_energy_at(s, from)) / (t - from) * 1e3);
+    return mw - mw % step;
 }
 
-/* What a log says: CSV text of t_ns,energy_uj or t_ns,power_mw. */
-static void sim_log(const struct sim *s, struct lmw_buf *out)
+/* When the log looks; returns how often. */
+static size_t sim_looks(const struct sim *s, struct lmw_rng *r, const double *up, size_t n_up,
+                        double end, double *poll)
 {
-    struct lmw_rng r;
-    lmw_rng_init(&r, s->seed + 1);
-    double end = s->t[s->n - 1] - 0.5, phase = lmw_rng_unit(&r) * s->period_s;
-    size_t n_up = (size_t)(end / s->period_s) + 3, n_poll = (size_t)(end / s->poll_s) + 3, n = 0;
-    double *up = malloc(n_up * sizeof *up);
-    double *poll = malloc((n_poll + 3 * (size_t)s->n_query) * sizeof *poll);
-    for (size_t i = 0; i < n_up; i++)
-        up[i] = phase + s->period_s * (double)i + s->jitter_s * (2 * lmw_rng_unit(&r) - 1);
-    for (size_t i = 1; i < n_poll; i++) {
-        double t = s->poll_s * (double)i + s->poll_jitter_s * (2 * lmw_rng_unit(&r) - 1);
-        if (s->stall_s > 0 && lmw_rng_unit(&r) < 0.05) {
-            t += s->stall_s * lmw_rng_unit(&r);
+    size_t n_poll = (size_t)(end / s->poll_s) + 3, n = 0;
+    for (size_t i = 0; s->as_made && i < n_up; i++) {
+        if (up[i] > 0 && up[i] < end)
+            poll[n++] = up[i];
+    }
+    for (size_t i = 1; !s->as_made && i < n_poll; i++) {
+        double t = s->poll_s * (double)i + s->poll_jitter_s * (2 * lmw_rng_unit(r) - 1);
+        if (s->stall_s > 0 && lmw_rng_unit(r) < 0.05) {
+            t += s->stall_s * lmw_rng_unit(r);
             i = (size_t)(t / s->poll_s) > i ? (size_t)(t / s->poll_s) : i;
         }
         if (t < end)
@@ -152,13 +161,32 @@ static void sim_log(const struct sim *s, struct lmw_buf *out)
             poll[n++] = (double)s->span[i].first_ns * 1e-9;
     }
     qsort(poll, n, sizeof *poll, sim_cmp);
+    return n;
+}
+
+/* What a log says: CSV text of t_ns,energy_uj or t_ns,power_mw. */
+static void sim_log(const struct sim *s, struct lmw_buf *out)
+{
+    struct lmw_rng r;
+    lmw_rng_init(&r, s->seed + 1);
+    double end = s->t[s->n - 1] - 0.5, phase = lmw_rng_unit(&r) * s->period_s;
+    size_t n_up = (size_t)(end / s->period_s) + 3;
+    size_t n_row = (size_t)(end / s->poll_s) + 3 + 3 * (size_t)s->n_query + n_up;
+    double *up = malloc(n_up * sizeof *up), *poll = malloc(n_row * sizeof *poll);
+    for (size_t i = 0; i < n_up; i++)
+        up[i] = phase + s->period_s * (double)i + s->jitter_s * (2 * lmw_rng_unit(&r) - 1);
+    size_t n = sim_looks(s, &r, up, n_up, end, poll);
     lmw_buf_str(out, s->power ? "t_ns,power_mw\n" : "t_ns,energy_uj\n");
     size_t u = 0;
     for (size_t i = 0; i < n; i++) {
         while (u + 1 < n_up && up[u + 1] <= poll[i])
             u++;
         int64_t v = up[u] <= poll[i] ? sim_shown(s, up[u]) : 0;
-        if (up[u] <= poll[i] || !s->power)
+        if ((s->drop > 0 && lmw_rng_unit(&r) < s->drop) || (up[u] > poll[i] && s->power))
+            continue;
+        if (s->fail > 0 && lmw_rng_unit(&r) < s->fail)
+            lmw_buf_printf(out, "%lld,\n", (long long)(poll[i] * 1e9));
+        else
             lmw_buf_printf(out, "%lld,%lld\n", (long long)(poll[i] * 1e9), (long long)v);
     }
     free(up);
@@ -174,49 +202,75 @@ static void sim_free(struct sim *s)
     free(s->true_prefill_uj);
 }
 
+/* One query of a log: what the meter said of it. */
+struct sim_answer {
+    double uj, lower_uj, upper_uj, true_uj;
+    bool valid;
+    char reason[96];
+};
+
 struct sim_score {
     double bias, p95, coverage,
         width; /* sum's error, single queries', share covered, median width: fractions */
     int n_valid;
 };
 
-/* Attributes every query of the log and compares with the truth. period_s: what the meter is
- * told; 0: nothing. */
-static struct sim_score sim_run(struct sim *s, double period_s, struct lmw_err *err)
+/* Attributes every query of the log; out[n_query]. period_s: what the meter is told; 0: nothing. */
+static int sim_ask(struct sim *s, double period_s, struct sim_answer *out, struct lmw_err *err)
 {
-    struct sim_score score = {0};
     struct lmw_source_info info = {.name = "sim", .wrap_uj = s->wrap_uj, .resolution_uj = 1};
     struct lmw_trace *t;
     struct lmw_buf log = {0};
-    double sum = 0, truth = 0, *e = calloc((size_t)s->n_query, 16), *w = e + s->n_query;
     info.reading = s->power ? LMW_POWER : LMW_COUNTER;
     info.window_ns = s->unstated ? LMW_NULL : (int64_t)(s->window_s * 1e9);
     info.period_ns = period_s > 0 ? (int64_t)(period_s * 1e9) : LMW_NULL;
+    if (s->step > 0)
+        info.resolution_uj = LMW_NULL;
     sim_draw(s);
     sim_log(s, &log);
-    if (lmw_trace_open(&t, &info, err) == LMW_OK &&
-        lmw_trace_csv(t, (lmw_str){log.ptr, log.len}, err) == LMW_OK) {
-        for (int i = 0; i < s->n_query; i++)
-            lmw_trace_announce(t, &s->span[i], err);
-        for (int i = 0; i < s->n_query; i++) {
-            struct lmw_energy x;
-            if (lmw_trace_span(t, &s->span[i], &x, err) < 0 || !x.valid)
-                continue;
-            double tr = s->true_uj[i];
-            sum += (double)x.energy_uj;
-            truth += tr;
-            score.coverage += (double)x.lower_uj <= tr && tr <= (double)x.upper_uj;
-            e[score.n_valid] = fabs((double)x.energy_uj - tr) / tr;
-            w[score.n_valid++] = (double)(x.upper_uj - x.lower_uj) / tr;
-        }
+    int rc = lmw_trace_open(&t, &info, err);
+    if (rc == LMW_OK)
+        rc = lmw_trace_csv(t, (lmw_str){log.ptr, log.len}, err);
+    for (int i = 0; i < s->n_query && rc == LMW_OK; i++)
+        rc = lmw_trace_announce(t, &s->span[i], err);
+    for (int i = 0; i < s->n_query && rc == LMW_OK; i++) {
+        struct lmw_energy x;
+        if ((rc = lmw_trace_span(t, &s->span[i], &x, err)) < 0)
+            break;
+        out[i] = (struct sim_answer){.uj = (double)x.energy_uj,
+                                     .lower_uj = (double)x.lower_uj,
+                                     .upper_uj = (double)x.upper_uj,
+                                     .true_uj = s->true_uj[i],
+                                     .valid = x.valid};
+        memcpy(out[i].reason, x.reason, sizeof out[i].reason);
+    }
+    lmw_trace_close(t);
+    lmw_buf_free(&log);
+    sim_free(s);
+    return rc;
+}
+
+static struct sim_score sim_run(struct sim *s, double period_s, struct lmw_err *err)
+{
+    struct sim_score score = {0};
+    double sum = 0, truth = 0, *e = calloc((size_t)s->n_query, 16), *w = e + s->n_query;
+    struct sim_answer *a = calloc((size_t)s->n_query, sizeof *a);
+    int rc = sim_ask(s, period_s, a, err);
+    for (int i = 0; i < s->n_query && rc == LMW_OK; i++) {
+        double tr = a[i].true_uj;
+        if (!a[i].valid)
+            continue;
+        sum += a[i].uj;
+        truth += tr;
+        score.coverage += a[i].lower_uj <= tr && tr <= a[i].upper_uj;
+        e[score.n_valid] = fabs(a[i].uj - tr) / tr;
+        w[score.n_valid++] = (a[i].upper_uj - a[i].lower_uj) / tr;
     }
     score.bias = sum / truth - 1;
     score.p95 = lmw_quantile(e, (size_t)score.n_valid, 0.95);
     score.width = lmw_quantile(w, (size_t)score.n_valid, 0.5);
     score.coverage /= score.n_valid ? score.n_valid : 1;
-    lmw_trace_close(t);
-    lmw_buf_free(&log);
-    sim_free(s);
+    free(a);
     free(e);
     return score;
 }
