@@ -51,7 +51,9 @@ enum { E, P, MEAN, SHIFT = MEAN + N_MEAN, EDGE, OPEN = EDGE + 4, N_STATE = OPEN 
 struct filter {
     double x[N_STATE];
     double typical_w; /* in uJ/s, as everything here */
-    double q_rel, tau_rel, resolution_uj, tilt;
+    double wide_w;    /* how far a power may be from that for all that is known before */
+    double q_rel, tau_rel, tilt;
+    double step; /* of what is read: uJ, or mW of power readings */
     double log_likelihood;
     double var_product; /* of readings whose logarithm is not in the likelihood yet */
     double open_w[MAX_OPEN], open_s[MAX_OPEN]; /* each begun window's power then, and when */
@@ -63,7 +65,7 @@ struct filter {
 static void filter_init(struct filter *f, double e_uj, double typical_w, double shift_mean_s,
                         double shift_sd_s, bool has_windows)
 {
-    double wide = 4 * typical_w * typical_w;
+    double wide = f->wide_w * f->wide_w;
     memset(f->x, 0, sizeof f->x);
     for (int i = 0; i < (has_windows ? N_STATE : OPEN); i++)
         memset(f->c[i], 0, (has_windows ? N_STATE : OPEN) * sizeof *f->c[i]);
@@ -73,7 +75,7 @@ static void filter_init(struct filter *f, double e_uj, double typical_w, double 
     f->n = EDGE;
     f->kind = UNKNOWN;
     f->x[E] = e_uj;
-    f->c[E][E] = f->resolution_uj * f->resolution_uj / 12;
+    f->c[E][E] = has_windows ? 1 : f->step * f->step / 12;
     f->x[P] = typical_w;
     f->c[P][P] = wide;
     for (int k = 0; k < N_MEAN; k++) {
@@ -132,7 +134,7 @@ static void filter_begin(struct filter *f, int kind)
         f->x[P] = f->typical_w;
         for (int j = 0; j < f->n; j++)
             f->c[P][j] = f->c[j][P] = 0;
-        f->c[P][P] = 4 * f->typical_w * f->typical_w;
+        f->c[P][P] = f->wide_w * f->wide_w;
         return;
     }
     filter_copy(f, P, MEAN + kind);
@@ -171,7 +173,7 @@ static void filter_count(struct filter *f, const struct tick *u)
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
     filter_learn(f, h, h[E] + w * h[SHIFT],
-                 f->resolution_uj * f->resolution_uj / 12 + late * late + 1,
+                 f->step * f->step / 12 + late * late + 1,
                  u->e_uj - (f->x[E] + w * f->x[SHIFT]));
 }
 
@@ -182,7 +184,7 @@ static void filter_power(struct filter *f, const struct tick *u, int open, doubl
                          bool changes)
 {
     double h[N_STATE] = {0}, w = u->e_uj / window_s, held_s = u->t_s - f->open_s[open];
-    double step = 1000 * held_s; /* 1 mW */
+    double step = 1000 * f->step * held_s;
     double late = (f->x[P] - f->open_w[open]) * u->sd_s;
     double other = changes ? (f->x[P] - w) * fmin(held_s, 3 * u->sd_s) : 0;
     for (int j = 0; j < f->n; j++)
@@ -422,6 +424,16 @@ static double typical_power(const struct ticks *u)
     return sum / u->n / u->window_s;
 }
 
+/* A counter misses nothing, so no stretch is far from the mean unless others are; of powers some are
+ * read and some are not. */
+static double wide_power(const struct ticks *u, double typical_w)
+{
+    double most = typical_w;
+    for (int i = 0; u->window_s > 0 && i < u->n; i++)
+        most = fmax(most, u->v[i].e_uj / u->window_s);
+    return 2 * most;
+}
+
 /* What happens next in the pass: a window begins, a tick, a change point; in this order when they
  * happen at once, for a value read at a mark is of what was before it. */
 enum next { NEXT_OPEN, NEXT_TICK, NEXT_POINT };
@@ -460,7 +472,9 @@ static void filter_run(struct filter *f, const struct ticks *u, const struct poi
 {
     bool counts = u->window_s == 0;
     struct pass a = {u, p, shift_s, 0, counts, 0};
-    filter_init(f, counts ? u->v[0].e_uj : 0, fmax(typical_power(u), 1),
+    double typical_w = fmax(typical_power(u), 1);
+    f->wide_w = wide_power(u, typical_w);
+    filter_init(f, counts ? u->v[0].e_uj : 0, typical_w,
                 shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s, !counts);
     double now = u->v[0].t_s + shift_s - u->window_s, t;
     for (; a.i_point < p->n && p->v[a.i_point].t_s <= now && p->v[a.i_point].edge < 0; a.i_point++)
@@ -586,7 +600,7 @@ static void search_shift(struct search *s)
 /* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts where the
  * span before ended, which saves most of the way. */
 static const struct filter *search(struct filter two[2], const struct ticks *u,
-                                   const struct points *p, double resolution_uj,
+                                   const struct points *p, double step,
                                    struct noise_level *noise)
 {
     struct search s = {.u = u,
@@ -596,7 +610,7 @@ static const struct filter *search(struct filter two[2], const struct ticks *u,
                        .likelihood = -HUGE_VAL,
                        .q = noise->q,
                        .tau = noise->tau};
-    two[0].resolution_uj = two[1].resolution_uj = resolution_uj;
+    two[0].step = two[1].step = step;
     two[0].tilt = two[1].tilt = 2 * u->tilt;
     try_shift(&s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
     search_shift(&s);
@@ -608,7 +622,7 @@ static const struct filter *search(struct filter two[2], const struct ticks *u,
 
 /* Cuts E at an edge to what the reads around it allow. */
 static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_ns, double e0_uj,
-                    double *lo, double *hi)
+                    double step_uj, double *lo, double *hi)
 {
     int64_t i = lmw_series_upper(s, first, n, t_ns) - 1;
     i = i < first ? first : i;
@@ -623,7 +637,7 @@ static void bracket(const struct series *s, int64_t first, int64_t n, int64_t t_
         if (x->flags & S_NONE)
             continue;
         if (after && x->v != v) {
-            *hi = (double)x->v - e0_uj + 1;
+            *hi = (double)x->v - e0_uj + step_uj;
             return;
         }
         after = x->t_ns >= t_ns;
@@ -681,20 +695,22 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
         return false;
     if (is_sparse(s, &u))
         return fit_lines(&u, span, out);
-    double resolution_uj = s->info.resolution_uj > 0 ? (double)s->info.resolution_uj : 1;
-    const struct filter *f = search(two, &u, &p, resolution_uj, &known->noise[s->index]);
+    double step = lmw_ticks_step(s, first, n);
+    const struct filter *f = search(two, &u, &p, step, &known->noise[s->index]);
     if (!f)
         return false;
     if (u.window_s == 0) {
-        bracket(s, first, n, span->start_ns, (double)u.e0_uj, &lo[0], &hi[0]);
-        bracket(s, first, n, span->end_ns, (double)u.e0_uj, &lo[1], &hi[1]);
+        bracket(s, first, n, span->start_ns, (double)u.e0_uj, step, &lo[0], &hi[0]);
+        bracket(s, first, n, span->end_ns, (double)u.e0_uj, step, &lo[1], &hi[1]);
     }
     double start = fmin(fmax(f->x[EDGE], lo[0]), hi[0]);
     double end = fmin(fmax(f->x[EDGE + 2], lo[1]), hi[1]);
     end = fmax(start, end);
     double var = f->c[EDGE][EDGE] + f->c[EDGE + 2][EDGE + 2] - 2 * f->c[EDGE][EDGE + 2];
-    double half = Z * sqrt(fmax(var, 0)) + resolution_uj;
+    /* How a value became a whole number of steps is not known; of powers span.c says so. */
+    double half = Z * sqrt(fmax(var, 0)) + (u.window_s == 0 ? step : 0);
     out->energy_uj = end - start;
+    out->prior_uj = u.window_s > 0 ? Z * f->wide_w * (rel(&u, span->end_ns) - rel(&u, span->start_ns)) : 0;
     out->lower_uj = fmin(fmax(out->energy_uj - half, lo[1] - hi[0]), out->energy_uj);
     out->upper_uj = fmax(fmin(out->energy_uj + half, hi[1] - lo[0]), out->energy_uj);
     if (span->first_ns != LMW_NULL)

@@ -8,6 +8,7 @@
 struct fit {
     double energy_uj, lower_uj, upper_uj; /* of the span, and bounds for 95 % of spans at least */
     double prefill_uj;                    /* start to first token, when there is one */
+    double prior_uj; /* half the bounds' width were there no readings; 0: of a counter */
 };
 /* The samples [first, n) hold the span, unbroken, and the changes after it. False when the
  * counter moved too little to say anything. */

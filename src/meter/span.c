@@ -91,6 +91,7 @@ struct around {
     double still;     /* still_for() */
     double renewal_s; /* how long a power reading is shown until the next is made; 0: not known */
     double lag_error_s; /* of a window that was learned */
+    double lag_most_s;  /* what one is at most that is not known */
 };
 
 __attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out, const char *fmt,
@@ -330,6 +331,7 @@ static double integrate(const struct series *s, const struct around *a, int64_t 
 /* What is added up of a span of power readings. */
 struct sum {
     double uj, var; /* var: of the bounds' half width */
+    double prior_uj; /* that half width were there no readings */
 };
 
 static bool add_fit(struct sum *sum, const struct series *s, int64_t n, const struct around *a,
@@ -342,6 +344,7 @@ static bool add_fit(struct sum *sum, const struct series *s, int64_t n, const st
         return false;
     double half = (f.upper_uj - f.lower_uj) / 2;
     sum->uj += f.energy_uj;
+    sum->prior_uj += f.prior_uj;
     sum->var += half * half;
     return true;
 }
@@ -361,6 +364,11 @@ static bool is_fitted(const struct series *s)
     return s->info.window_ns >= 0;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* The energy in [from, to]. In a long stretch single readings matter near its edges only. */
 static bool add_power(struct sum *sum, const struct series *s, int64_t n, const struct around *a,
                       struct known_spans *known, int64_t from_ns, int64_t to_ns)
@@ -370,10 +378,14 @@ static bool add_power(struct sum *sum, const struct series *s, int64_t n, const 
             j = lmw_series_lower(s, a->before, a->after + 1, to_ns);
     if (j - i <= LONG)
         return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, to_ns});
-    int64_t lo = series_at(s, i + NEAR_EDGE)->t_ns, hi = series_at(s, j - NEAR_EDGE)->t_ns;
-    /* A reading is of half a window ago, and shown until the next one is made. */
+    /* A reading is of half a window ago, and shown until the next one is made; lines through means that
+     * hold something of what is beyond the edge would be off by it. */
     int64_t half_window = s->info.window_ns > 0 ? s->info.window_ns / 2 : 0;
     int64_t age_ns = half_window + llround(a->renewal_s * 0.5e9);
+    int64_t lo = later(series_at(s, i + NEAR_EDGE)->t_ns, from_ns + age_ns);
+    int64_t hi = -later(-series_at(s, j - NEAR_EDGE)->t_ns, age_ns - to_ns);
+    if (lo >= hi)
+        return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, to_ns});
     add_lines(sum, s, a, lo + age_ns, hi + age_ns);
     return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, lo}) &&
            add_fit(sum, s, n, a, known, &(struct lmw_span){hi, LMW_NULL, to_ns});
@@ -415,8 +427,21 @@ static void widen(const struct series *s, const struct around *a, const struct l
     *upper_uj = fmax(around < HUGE_VAL ? around : near, *upper_uj);
 }
 
+/* Further readings that may hold something of the span, where there are any. */
+static void read_on(const struct series *s, int64_t n, const struct lmw_span *span,
+                    struct around *a)
+{
+    int64_t late_ns = span->end_ns + llround(a->lag_most_s * 1e9);
+    for (int64_t i = a->after + 1; i < n && series_at(s, a->after)->t_ns < late_ns; i++) {
+        if (series_at(s, i)->flags & S_BROKEN)
+            return;
+        if (!(series_at(s, i)->flags & S_NONE))
+            a->after = i;
+    }
+}
+
 /* A window that was learned may be off: the edges move by as much, and with them what lies between
- * the lowest and the highest power around. One that could not be learned may be up to UNSTATED_NS:
+ * the lowest and the highest power around. One that could not be learned may be up to lag_most_s:
  * whatever its shape, readings from a window after the start to the end hold nothing but the span,
  * and those from the start to a window after the end hold all of it. */
 static void unsure_window(const struct series *s, const struct around *a,
@@ -424,12 +449,13 @@ static void unsure_window(const struct series *s, const struct around *a,
 {
     double low = HUGE_VAL, high = 0, var;
     if (!is_fitted(s)) {
-        int64_t end_ns = span->end_ns, late_ns = end_ns + UNSTATED_NS;
+        int64_t most_ns = llround(a->lag_most_s * 1e9);
+        int64_t end_ns = span->end_ns, late_ns = end_ns + most_ns;
         const struct sample *last = series_at(s, a->after);
         double held =
             last->t_ns < late_ns ? (double)(late_ns - last->t_ns) * 1e-6 * (double)last->v : 0;
         *upper_uj = fmax(*upper_uj, integrate(s, a, span->start_ns, late_ns, &var) + held);
-        *lower_uj = fmin(*lower_uj, integrate(s, a, span->start_ns + UNSTATED_NS, end_ns, &var));
+        *lower_uj = fmin(*lower_uj, integrate(s, a, span->start_ns + most_ns, end_ns, &var));
     }
     for (int64_t i = a->before; a->lag_error_s > 0 && i <= a->after; i++) {
         const struct sample *x = series_at(s, i);
@@ -462,11 +488,18 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
         invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
         return;
     }
+    double step_uj = lmw_ticks_step(s, a->before, a->after + 1) *
+                     (double)(span->end_ns - span->start_ns) * 1e-6;
+    if (2 * half > prefill.prior_uj + rest.prior_uj + step_uj && is_fitted(s)) {
+        invalid(out, "unresolved: no reading of %.40s tells of so short a span", s->info.name);
+        return;
+    }
     if (span->first_ns != LMW_NULL) {
         out->prefill_uj = whole(prefill.uj);
         out->decode_uj = whole(uj) - out->prefill_uj;
     }
     out->energy_uj = whole(uj);
+    half += step_uj;
     double lower_uj = fmax(0, uj - half), upper_uj = uj + half;
     widen(s, a, span, &lower_uj, &upper_uj);
     unsure_window(s, a, span, &lower_uj, &upper_uj);
@@ -546,10 +579,13 @@ void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known
         s = &told;
     }
     a.lag_error_s = lag.error_s;
+    a.lag_most_s = lag.most_s;
     lmw_span_nothing(out, "");
     out->method = method_of(s);
     if (!is_covered(s, n, final, span, &a, out))
         return;
+    if (s->info.reading == LMW_POWER && !is_fitted(s))
+        read_on(s, n, span, &a);
     a.renewal_s =
         s->info.reading == LMW_POWER ? lmw_ticks_renewal_s(s, lmw_series_first(s, n), a.after) : 0;
     if (s->info.reading == LMW_POWER)

@@ -258,21 +258,72 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
         add_by_sight(out, &c, period_s > 0 ? period_s : HUGE_VAL);
 }
 
+/* The largest power of ten that divides n. */
+static int64_t round_part(int64_t n)
+{
+    int64_t ten = 1;
+    while (n != 0 && n % (10 * ten) == 0)
+        ten *= 10;
+    return ten;
+}
+
+/* The largest number that divides all values (a counter's: the differences of neighbours). Where these
+ * are few that may be chance: of powers only zeros at the end are believed then, of a counter
+ * nothing. Nor is a step of more than a joule or a watt, for a test machine that draws 100 W or 500 W
+ * has no such meter. */
+double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
+{
+    enum { LOOK = 4096, ENOUGH = 8, PLENTY = 64 };
+    bool counts = s->info.reading != LMW_POWER;
+    int64_t step = 0, last = LMW_NULL, most = counts ? 1000000 : 1000;
+    int changes = 0;
+    for (int64_t i = n - 1; i >= from && n - i < LOOK && changes < PLENTY; i--) {
+        const struct sample *x = series_at(s, i);
+        if (x->flags & S_NONE || x->v == last)
+            continue;
+        for (int64_t a = !counts ? x->v : last == LMW_NULL ? 0 : last - x->v; a != 0;) {
+            int64_t rest = step % a;
+            step = a;
+            a = rest;
+        }
+        last = x->v;
+        changes++;
+    }
+    step = step < 0 ? -step : step;
+    if (changes < ENOUGH)
+        step = counts ? 1 : round_part(step);
+    step = step > most ? most : step < 1 ? 1 : step;
+    int64_t stated = counts && s->info.resolution_uj != LMW_NULL ? s->info.resolution_uj : 1;
+    return (double)(step > stated ? step : stated);
+}
+
 /* ---- power readings ---- */
 
 /* A reading of the moment speaks for this long: what power does in less is noise. */
 static const double MOMENT_S = 0.01;
 
-/* What is stated, else the median time between changes where reads mostly show old values. */
+/* The time between renewals, of n times between changes and the mean time between reads. Mostly the
+ * median; but a value may be renewed and not change (whole watts, an idle machine), and shorter times
+ * that the reads were frequent enough to see are nearer to the truth. */
+static double usual_s(double between[], int n, double read_s)
+{
+    double median = lmw_quantile(between, (size_t)n, 0.5);
+    double shorter = lmw_quantile(between, (size_t)n, 0.1);
+    return shorter > 5 * read_s ? shorter : median;
+}
+
+/* What is stated, else how long values were shown where reads mostly show old ones. */
 double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
 {
-    enum { LOOK = 256 };
-    double between[LOOK];
+    enum { LOOK = 8192, PLENTY = 128, ENOUGH = 4 };
+    double between[PLENTY];
     int changes = 0, same = 0;
-    const struct sample *later = NULL, *changed = NULL;
+    const struct sample *later = NULL, *changed = NULL, *last = NULL;
     if (s->info.period_ns != LMW_NULL && s->info.period_ns > 0)
         return (double)s->info.period_ns * 1e-9;
-    for (int64_t stop = i - LOOK; i >= first && i > stop; i--) {
+    if (s->grows) /* what came later tells as well */
+        i = i + LOOK / 2 < s->n ? i + LOOK / 2 : s->n - 1;
+    for (int64_t stop = i - LOOK; i >= first && i > stop && changes < PLENTY; i--) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
@@ -282,9 +333,13 @@ double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
                 between[changes++] = (double)(changed->t_ns - later->t_ns) * 1e-9;
             changed = later;
         }
+        last = last ? last : x;
         later = x;
     }
-    return changes >= 8 && 2 * same > changes ? lmw_quantile(between, (size_t)changes, 0.5) : 0;
+    if (changes < ENOUGH || 2 * same <= changes)
+        return 0;
+    double read_s = (double)(last->t_ns - later->t_ns) * 1e-9 / (changes + same);
+    return usual_s(between, changes, read_s);
 }
 
 /* The clock by which values are renewed, where the reads are frequent enough to show one. */

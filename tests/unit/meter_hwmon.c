@@ -181,14 +181,19 @@ static struct lmw_energy ask(struct machine *x, int64_t a, int64_t b)
 /* Mean power of the total between two marks, mW. */
 static int64_t measure(struct machine *x, const char *sources)
 {
+    enum { N_READ = 16 };
     start(x, sources);
-    int64_t a = mark(x), b = mark(x);
     int64_t late_ns = 0;
     for (int i = 0; i < lmw_meter_n_source(x->m); i++) {
         const struct lmw_source_info *s = lmw_meter_source(x->m, i);
         int64_t late = s->window_ns + (s->period_ns != LMW_NULL ? s->period_ns : 0);
         if (s->chosen && s->window_ns > 0 && late > late_ns)
             late_ns = late;
+    }
+    int64_t a = mark(x), b = a;
+    for (int i = 0; i < N_READ && (b - a < 2 * late_ns || i == 0); i++) {
+        lmw_sleep_until_ns(b + 2 * late_ns / N_READ);
+        b = mark(x);
     }
     lmw_sleep_until_ns(b + late_ns);
     mark(x); /* what is said of the end is said a window and a period later */
