@@ -40,6 +40,7 @@
 
 enum { PAST = 64, NEAR = 32, MAX_READS = 4096, MAX_POINTS = 512 };
 static const double Z = 3.3;
+static const double CLEARLY = 6; /* e^6 times likelier */
 
 /* ------------------------------------------------------------------------------------------------
  * The filter */
@@ -510,7 +511,11 @@ static void filter_run(struct filter *f, const struct ticks *u, const struct poi
 /* ------------------------------------------------------------------------------------------------
  * What the filter is not told: noise levels and the updates' common shift */
 
-enum { N_Q = 8, N_TAU = 5 };
+enum { N_Q = 8, N_TAU = 5, MAX_MODE = 12 };
+/* What a trial made of the span. */
+struct mode {
+    double likelihood, energy_uj, half_uj;
+};
 struct search {
     const struct ticks *u;
     const struct points *p;
@@ -521,7 +526,17 @@ struct search {
     double gain; /* how much likelier than the best a trial must be */
     int q, tau;
     bool tried[N_Q][N_TAU];
+    struct mode mode[MAX_MODE]; /* of the shifts that were tried */
+    int n_mode;
 };
+
+/* The span's energy by this filter, and 3.3 standard errors of it. */
+static double span_energy(const struct filter *f, double *half_uj)
+{
+    double var = f->c[EDGE][EDGE] + f->c[EDGE + 2][EDGE + 2] - 2 * f->c[EDGE][EDGE + 2];
+    *half_uj = Z * sqrt(fmax(var, 0));
+    return f->x[EDGE + 2] - f->x[EDGE];
+}
 
 static bool try_noise(struct search *s, int q, int tau)
 {
@@ -572,6 +587,31 @@ static void search_noise(struct search *s, struct noise_level *noise)
     noise->tau = s->tau;
 }
 
+static void note_mode(struct search *s, const struct filter *f)
+{
+    struct mode *m = &s->mode[s->n_mode];
+    if (s->n_mode == MAX_MODE)
+        return;
+    m->likelihood = f->log_likelihood;
+    m->energy_uj = span_energy(f, &m->half_uj);
+    s->n_mode++;
+}
+
+/* The bounds hold for every shift under which the updates are not clearly less likely. */
+static void widen_to_modes(const struct search *s, double *lower_uj, double *upper_uj)
+{
+    double most = -HUGE_VAL;
+    for (int i = 0; i < s->n_mode; i++)
+        most = fmax(most, s->mode[i].likelihood);
+    for (int i = 0; i < s->n_mode; i++) {
+        const struct mode *m = &s->mode[i];
+        if (m->likelihood < most - CLEARLY)
+            continue;
+        *lower_uj = fmin(*lower_uj, m->energy_uj - m->half_uj);
+        *upper_uj = fmax(*upper_uj, m->energy_uj + m->half_uj);
+    }
+}
+
 static void try_shift(struct search *s, double shift_s, double sd_s)
 {
     if (s->u->shift_max_s > 0)
@@ -579,19 +619,21 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
     memset(s->tried, 0, sizeof s->tried);
     s->shift_s = shift_s;
     s->shift_sd_s = sd_s;
-    try_noise(s, s->q, s->tau);
+    bool is_best = try_noise(s, s->q, s->tau);
+    note_mode(s, is_best ? s->best : s->trial);
 }
 
 /* Where the shift may be a good part of a period, the filter's one straight line is not enough:
  * start from several. A log that does not say how old its values are is taken at its word, unless
- * the data speak clearly (e^6 times likelier, over a dozen updates or more) for values that were
- * old when read. */
+ * the data speak clearly (over a dozen updates or more) for values that were old when read; but
+ * that they may have been is in the bounds. */
 static void search_shift(struct search *s)
 {
     double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
-    s->gain = sd == 0 ? 6 : 0;
-    for (int k = 1; k <= 3 && max > 0.002 && (sd > 0 || s->u->n >= 16); k++)
+    for (int k = 1; k <= 3 && max > 0.002; k++) {
+        s->gain = sd > 0 ? 0 : s->u->n >= 16 ? CLEARLY : HUGE_VAL;
         try_shift(s, -0.25 * k * max, max / sqrt(12));
+    }
     for (int k = -2; k <= 2 && max == 0 && sd > 0.003; k++)
         try_shift(s, 0.75 * k * sd, sd);
     s->gain = 0;
@@ -599,25 +641,18 @@ static void search_shift(struct search *s)
 
 /* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts where the
  * span before ended, which saves most of the way. */
-static const struct filter *search(struct filter two[2], const struct ticks *u,
-                                   const struct points *p, double step,
-                                   struct noise_level *noise)
+static const struct filter *search(struct search *s, struct noise_level *noise)
 {
-    struct search s = {.u = u,
-                       .p = p,
-                       .best = &two[0],
-                       .trial = &two[1],
-                       .likelihood = -HUGE_VAL,
-                       .q = noise->q,
-                       .tau = noise->tau};
-    two[0].step = two[1].step = step;
-    two[0].tilt = two[1].tilt = 2 * u->tilt;
-    try_shift(&s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
-    search_shift(&s);
-    search_noise(&s, noise);
-    for (int k = 0; k < 2 && s.best_shift_sd_s > 0.001; k++)
-        try_shift(&s, s.best_shift_s + s.best->x[SHIFT], s.best_shift_sd_s);
-    return s.likelihood > -HUGE_VAL ? s.best : NULL;
+    const struct ticks *u = s->u;
+    s->likelihood = -HUGE_VAL;
+    s->q = noise->q;
+    s->tau = noise->tau;
+    try_shift(s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
+    search_shift(s);
+    search_noise(s, noise);
+    for (int k = 0; k < 2 && s->best_shift_sd_s > 0.001; k++)
+        try_shift(s, s->best_shift_s + s->best->x[SHIFT], s->best_shift_sd_s);
+    return s->likelihood > -HUGE_VAL ? s->best : NULL;
 }
 
 /* Cuts E at an edge to what the reads around it allow. */
@@ -688,7 +723,7 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     struct ticks u;
     struct points p;
     struct filter two[2];
-    double lo[2] = {-HUGE_VAL, -HUGE_VAL}, hi[2] = {HUGE_VAL, HUGE_VAL};
+    double lo[2] = {-HUGE_VAL, -HUGE_VAL}, hi[2] = {HUGE_VAL, HUGE_VAL}, half;
     gather(s, first, n, known, span, &u, &p);
     *out = (struct fit){0};
     if (u.n < 2)
@@ -696,7 +731,10 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     if (is_sparse(s, &u))
         return fit_lines(&u, span, out);
     double step = lmw_ticks_step(s, first, n);
-    const struct filter *f = search(two, &u, &p, step, &known->noise[s->index]);
+    two[0].step = two[1].step = step;
+    two[0].tilt = two[1].tilt = 2 * u.tilt;
+    struct search of = {.u = &u, .p = &p, .best = &two[0], .trial = &two[1]};
+    const struct filter *f = search(&of, &known->noise[s->index]);
     if (!f)
         return false;
     if (u.window_s == 0) {
@@ -705,14 +743,19 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     }
     double start = fmin(fmax(f->x[EDGE], lo[0]), hi[0]);
     double end = fmin(fmax(f->x[EDGE + 2], lo[1]), hi[1]);
-    end = fmax(start, end);
-    double var = f->c[EDGE][EDGE] + f->c[EDGE + 2][EDGE + 2] - 2 * f->c[EDGE][EDGE + 2];
-    /* How a value became a whole number of steps is not known; of powers span.c says so. */
-    double half = Z * sqrt(fmax(var, 0)) + (u.window_s == 0 ? step : 0);
-    out->energy_uj = end - start;
-    out->prior_uj = u.window_s > 0 ? Z * f->wide_w * (rel(&u, span->end_ns) - rel(&u, span->start_ns)) : 0;
-    out->lower_uj = fmin(fmax(out->energy_uj - half, lo[1] - hi[0]), out->energy_uj);
-    out->upper_uj = fmax(fmin(out->energy_uj + half, hi[1] - lo[0]), out->energy_uj);
+    out->energy_uj = fmax(0, end - start);
+    span_energy(f, &half);
+    double lower_uj = out->energy_uj - half, upper_uj = out->energy_uj + half;
+    if (u.window_s == 0) {
+        widen_to_modes(&of, &lower_uj, &upper_uj);
+        /* How a value became a whole number of steps is not known; of powers span.c says so. */
+        lower_uj = fmax(lower_uj - step, lo[1] - hi[0]);
+        upper_uj = fmin(upper_uj + step, hi[1] - lo[0]);
+    } else {
+        out->prior_uj = Z * f->wide_w * (rel(&u, span->end_ns) - rel(&u, span->start_ns));
+    }
+    out->lower_uj = fmin(lower_uj, out->energy_uj);
+    out->upper_uj = fmax(upper_uj, out->energy_uj);
     if (span->first_ns != LMW_NULL)
         out->prefill_uj = fmin(fmax(f->x[EDGE + 1] - start, 0), out->energy_uj);
     /* Samples of nonsense (a terawatt, a nanosecond) end here. */
