@@ -168,13 +168,17 @@ static void filter_learn(struct filter *f, const double *h, double predicted_var
         filter_sum_up(f);
 }
 
-static void filter_count(struct filter *f, const struct tick *u)
+/* When the counter was updated is known to sd_s; where power may have changed within that time
+ * (`changes`), what it was there may be another kind's. */
+static void filter_count(struct filter *f, const struct tick *u, bool changes)
 {
-    double w = f->x[P], h[OPEN], late = w * u->sd_s;
+    double w = f->x[P], h[OPEN], most = w;
+    for (int k = 0; changes && k < N_MEAN; k++)
+        most = fmax(most, f->x[MEAN + k]);
+    double late = most * u->sd_s;
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
-    filter_learn(f, h, h[E] + w * h[SHIFT],
-                 f->step * f->step / 12 + late * late + 1,
+    filter_learn(f, h, h[E] + w * h[SHIFT], f->step * f->step / 12 + late * late + 1,
                  u->e_uj - (f->x[E] + w * f->x[SHIFT]));
 }
 
@@ -491,7 +495,8 @@ static void filter_run(struct filter *f, const struct ticks *u, const struct poi
         if (k == NEXT_OPEN) {
             filter_open(f, a.i_open++ % MAX_OPEN, t);
         } else if (k == NEXT_TICK && counts) {
-            filter_count(f, &u->v[a.i_tick++]);
+            filter_count(f, &u->v[a.i_tick], u->v[a.i_tick].sd_s > 0 && is_near_point(&a));
+            a.i_tick++;
         } else if (k == NEXT_TICK) {
             filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, u->window_s, is_near_point(&a));
             a.i_tick++;
@@ -630,7 +635,9 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
 static void search_shift(struct search *s)
 {
     double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
-    for (int k = 1; k <= 3 && max > 0.002; k++) {
+    for (int k = 0; k <= 4 && max > 0.002; k++) {
+        if (k == (sd > 0 ? 2 : 0)) /* where the search began */
+            continue;
         s->gain = sd > 0 ? 0 : s->u->n >= 16 ? CLEARLY : HUGE_VAL;
         try_shift(s, -0.25 * k * max, max / sqrt(12));
     }

@@ -33,8 +33,9 @@ struct stretches {
     double start_s[MAX_SPANS], end_s[MAX_SPANS], ran_s[MAX_SPANS]; /* ran: before its start */
 };
 struct lag {
-    double start_s, end_s;       /* of all that ran */
-    struct stretches whole, decode; /* queries, or what of them is before the first token; the rest */
+    double start_s, end_s; /* of all that ran */
+    struct stretches whole,
+        decode; /* queries, or what of them is before the first token; the rest */
     struct ticks readings;
 };
 

@@ -50,6 +50,15 @@ static double most_uj(const struct series *s, int64_t gap_ns)
     return 2 * s->seen_mw * gap_s * 1e3;
 }
 
+/* More than that in a gap was no wrap but a reset, where no limit is stated: 8 times the highest power
+ * seen, which is from an idle machine's to a busy one's, or 300 W. */
+static double plausible_uj(const struct series *s, int64_t gap_ns)
+{
+    double period_s = s->info.period_ns == LMW_NULL ? 0.05 : (double)s->info.period_ns * 1e-9;
+    return s->seen_mw > 0 ? fmax(8 * s->seen_mw, 3e5) * ((double)gap_ns * 1e-9 + period_s) * 1e3
+                          : HUGE_VAL;
+}
+
 /* How far the counter went from its value before, and what happened on the way. */
 static int64_t advance(struct series *s, int64_t t_ns, int64_t raw, uint32_t *flags)
 {
@@ -60,9 +69,10 @@ static int64_t advance(struct series *s, int64_t t_ns, int64_t raw, uint32_t *fl
     }
     if (d < 0 && wrap > 0 && d > -wrap) {
         /* Without a stated limit to go by, only a fall by more than half the range reads as a
-         * wrap. */
-        double limit =
-            s->info.max_power_mw > 0 ? most_uj(s, t_ns - s->t_change_ns) : (double)wrap / 2;
+         * wrap, and only if it takes no power that is out of proportion to what was seen. */
+        double limit = s->info.max_power_mw > 0
+                           ? most_uj(s, t_ns - s->t_change_ns)
+                           : fmin((double)wrap / 2, plausible_uj(s, t_ns - s->t_change_ns));
         if ((double)(d + wrap) <= limit) {
             d += wrap;
             *flags |= S_WRAP;

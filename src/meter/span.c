@@ -330,7 +330,7 @@ static double integrate(const struct series *s, const struct around *a, int64_t 
 
 /* What is added up of a span of power readings. */
 struct sum {
-    double uj, var; /* var: of the bounds' half width */
+    double uj, var;  /* var: of the bounds' half width */
     double prior_uj; /* that half width were there no readings */
 };
 

@@ -223,6 +223,17 @@ static void add_as_read(struct ticks *out, const struct changes *c, double max_s
     out->tilt = fmax(out->tilt, tilt);
 }
 
+/* Whether reads keep the pace of updates that come every period_s: then all values are as old as one
+ * another. */
+static bool in_step(const struct changes *c, double period_s)
+{
+    double d[MAX_TICKS];
+    for (int i = 1; i < c->n; i++)
+        d[i - 1] = c->v[i].hi_s - c->v[i - 1].hi_s;
+    double ratio = c->n > 1 ? lmw_quantile(d, (size_t)(c->n - 1), 0.5) / period_s : 1;
+    return fabs(ratio - round(ratio)) < 0.03;
+}
+
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
 {
     struct changes c;
@@ -252,7 +263,7 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
     if (!modelled && shows_phase(&c, period_s) &&
         ((told && learn_clock(&f, &c, period_s, 0.005)) || learn_clock(&f, &c, period_s, 0.04)))
         add_by_clock(out, &c, &f);
-    else if (!modelled && told && period_s > 0.3 * read_s)
+    else if (!modelled && told && period_s > 0.3 * read_s && in_step(&c, period_s))
         add_as_read(out, &c, period_s, 0.002);
     else
         add_by_sight(out, &c, period_s > 0 ? period_s : HUGE_VAL);

@@ -265,13 +265,16 @@ static void a_window_that_is_not_stated_is_learned(void **state)
  * that the joules may be the neighbours'. */
 static void a_window_that_cannot_be_learned_is_in_the_bounds(void **state)
 {
-    static const double query_s[] = {0.2, 3, 1, 0.1};
-    for (int i = 0; i < 4; i++) {
-        struct figure f = of_a_mean("mean of 1 s, not learned", 1, 0.1, query_s[i], 0.3);
+    static const struct {
+        double window_s, query_s;
+        int n_query;
+    } is[] = {{1, 0.2, 400}, {1, 3, 5}, {1, 1, 5}, {1, 0.1, 5}, {3, 4, 5}, {5, 2, 3}, {5, 12, 1}};
+    for (int i = 0; i < 7; i++) {
+        struct figure f = of_a_mean("mean, not learned", is[i].window_s, 0.1, is[i].query_s, 0.3);
         f.sim.unstated = true;
-        f.sim.n_query = i ? 5 : 400;
+        f.sim.n_query = is[i].n_query;
         f.bias = f.p95 = 2;
-        f.max_width = 8;
+        f.max_width = 16;
         check(&f);
     }
 }
@@ -281,6 +284,13 @@ static void a_window_that_cannot_be_learned_is_in_the_bounds(void **state)
 static void long_queries_and_slow_meters(void **state)
 {
     struct figure f = of_a_mean("mean of 3 s, new every 1 s", 3, 1, 10, 2);
+    check(&f);
+    /* Lines through means that hold something of the gap before would be 1 % low. */
+    f = of_a_mean("mean of 5 s, new every 1 s", 5, 1, 20, 2);
+    f.bias = 0.002;
+    check(&f);
+    f = of_a_mean("mean of 4 s, new every 20 ms", 4, 0.02, 20, 2);
+    f.bias = 0.002;
     check(&f);
     f = of_a_mean("moment, new every 100 ms", 0, 0.1, 10, 1);
     f.p95 = 0.03;

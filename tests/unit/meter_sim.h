@@ -250,7 +250,8 @@ static int sim_ask(struct sim *s, double period_s, struct sim_answer *out, struc
     return rc;
 }
 
-static struct sim_score sim_run(struct sim *s, double period_s, struct lmw_err *err)
+static __attribute__((unused)) struct sim_score sim_run(struct sim *s, double period_s,
+                                                        struct lmw_err *err)
 {
     struct sim_score score = {0};
     double sum = 0, truth = 0, *e = calloc((size_t)s->n_query, 16), *w = e + s->n_query;

@@ -114,6 +114,25 @@ static void wraps_are_unwrapped_any_number_of_times(void **state)
     lmw_buf_free(&csv);
 }
 
+/* Back from 95 of 100 J to 40: a wrap would be 45 J in a second of a machine that drew 1 W; after a
+ * reset it is what was drawn since. */
+static void a_wrap_that_would_take_impossible_power_is_a_reset(void **state)
+{
+    struct lmw_buf csv = {0};
+    lmw_buf_str(&csv, "t_ns,energy_uj\n");
+    for (int64_t i = 0; i <= 40; i++)
+        lmw_buf_printf(&csv, "%lld,%lld\n", (long long)(i * S / 10),
+                       (long long)(i < 20 ? 95 * J + i * J / 10 : 40 * J + i * J / 10));
+    struct lmw_trace *t = parse(csv.ptr, 100 * J);
+    struct lmw_energy e = ask(t, 19 * S / 10, LMW_NULL, 2 * S);
+    assert_false(e.valid);
+    assert_int_equal(strncmp(e.reason, "reset", 5), 0);
+    e = ask(t, 5 * S / 2, LMW_NULL, 7 * S / 2);
+    joules(&e, 1 * J, 100);
+    lmw_trace_close(t);
+    lmw_buf_free(&csv);
+}
+
 static void a_gap_in_which_wraps_cannot_be_counted_is_invalid(void **state)
 {
     struct lmw_trace *t =
@@ -361,6 +380,7 @@ int main(void)
         cmocka_unit_test(the_first_token_splits_a_span),
         cmocka_unit_test(a_reset_is_null_and_the_next_span_right),
         cmocka_unit_test(wraps_are_unwrapped_any_number_of_times),
+        cmocka_unit_test(a_wrap_that_would_take_impossible_power_is_a_reset),
         cmocka_unit_test(a_gap_in_which_wraps_cannot_be_counted_is_invalid),
         cmocka_unit_test(power_is_integrated_by_trapezoids_with_cut_edges),
         cmocka_unit_test(what_the_log_does_not_cover_is_not_guessed),
