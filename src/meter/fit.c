@@ -185,10 +185,10 @@ static void filter_count(struct filter *f, const struct tick *u, bool changes)
 /* The window that ends here began at state `open`. When it ended is known to sd_s: a window that is
  * moved by d holds (P - P at its begin) x d more; where power may have changed within that time
  * (`changes`), the whole of a short one may be of another stretch. */
-static void filter_power(struct filter *f, const struct tick *u, int open, double window_s,
-                         bool changes)
+static void filter_power(struct filter *f, const struct tick *u, int open, double t_s,
+                         double window_s, bool changes)
 {
-    double h[N_STATE] = {0}, w = u->e_uj / window_s, held_s = u->t_s - f->open_s[open];
+    double h[N_STATE] = {0}, w = u->e_uj / window_s, held_s = t_s - f->open_s[open];
     double step = 1000 * f->step * held_s;
     double late = (f->x[P] - f->open_w[open]) * u->sd_s;
     double other = changes ? (f->x[P] - w) * fmin(held_s, 3 * u->sd_s) : 0;
@@ -452,8 +452,9 @@ struct pass {
 static enum next pass_next(const struct pass *a, double *t_s)
 {
     const struct ticks *u = a->u;
-    double at[] = {u->window_s > 0 && a->i_open < u->n ? u->v[a->i_open].t_s - u->window_s
-                                                       : HUGE_VAL,
+    double at[] = {u->window_s > 0 && a->i_open < u->n
+                       ? u->v[a->i_open].t_s + a->shift_s - u->window_s
+                       : HUGE_VAL,
                    a->i_tick < u->n ? u->v[a->i_tick].t_s + a->shift_s : HUGE_VAL,
                    a->i_point < a->p->n ? a->p->v[a->i_point].t_s : HUGE_VAL};
     enum next k = at[NEXT_TICK] < at[NEXT_OPEN] ? NEXT_TICK : NEXT_OPEN;
@@ -466,9 +467,9 @@ static enum next pass_next(const struct pass *a, double *t_s)
 static bool is_near_point(const struct pass *a)
 {
     const struct tick *u = &a->u->v[a->i_tick];
-    double sure_s = 1.75 * u->sd_s;
-    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > u->t_s - a->u->window_s - sure_s) ||
-           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < u->t_s + sure_s);
+    double sure_s = 1.75 * u->sd_s, t_s = u->t_s + a->shift_s;
+    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > t_s - a->u->window_s - sure_s) ||
+           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < t_s + sure_s);
 }
 
 /* One pass over the window. */
@@ -498,7 +499,8 @@ static void filter_run(struct filter *f, const struct ticks *u, const struct poi
             filter_count(f, &u->v[a.i_tick], u->v[a.i_tick].sd_s > 0 && is_near_point(&a));
             a.i_tick++;
         } else if (k == NEXT_TICK) {
-            filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, u->window_s, is_near_point(&a));
+            filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, t, u->window_s,
+                         is_near_point(&a));
             a.i_tick++;
         } else {
             const struct point *x = &p->v[a.i_point++];
@@ -639,7 +641,8 @@ static void search_shift(struct search *s)
         if (k == (sd > 0 ? 2 : 0)) /* where the search began */
             continue;
         s->gain = sd > 0 ? 0 : s->u->n >= 16 ? CLEARLY : HUGE_VAL;
-        try_shift(s, -0.25 * k * max, max / sqrt(12));
+        /* Of readings only their times are moved: what they are of has no one straight line. */
+        try_shift(s, -0.25 * k * max, s->u->window_s > 0 ? 0 : max / sqrt(12));
     }
     for (int k = -2; k <= 2 && max == 0 && sd > 0.003; k++)
         try_shift(s, 0.75 * k * sd, sd);
@@ -753,8 +756,8 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     out->energy_uj = fmax(0, end - start);
     span_energy(f, &half);
     double lower_uj = out->energy_uj - half, upper_uj = out->energy_uj + half;
+    widen_to_modes(&of, &lower_uj, &upper_uj);
     if (u.window_s == 0) {
-        widen_to_modes(&of, &lower_uj, &upper_uj);
         /* How a value became a whole number of steps is not known; of powers span.c says so. */
         lower_uj = fmax(lower_uj - step, lo[1] - hi[0]);
         upper_uj = fmin(upper_uj + step, hi[1] - lo[0]);

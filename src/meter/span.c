@@ -342,7 +342,7 @@ static bool add_fit(struct sum *sum, const struct series *s, int64_t n, const st
         return true;
     if (!lmw_fit_span(s, lmw_series_first(s, n), a->after + 1, known, span, &f))
         return false;
-    double half = (f.upper_uj - f.lower_uj) / 2;
+    double half = fmax(f.upper_uj - f.energy_uj, f.energy_uj - f.lower_uj);
     sum->uj += f.energy_uj;
     sum->prior_uj += f.prior_uj;
     sum->var += half * half;

@@ -353,14 +353,17 @@ double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
     return usual_s(between, changes, read_s);
 }
 
-/* The clock by which values are renewed, where the reads are frequent enough to show one. */
+/* How values are renewed: by a clock, where the reads are frequent enough to show one; and whether
+ * each row has a new one at the pace at which they are made, so that all are of one age. */
 static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const struct series *s,
-                          int64_t from, int64_t n, double renewal_s)
+                          int64_t from, int64_t n, double renewal_s, bool *alike)
 {
     struct changes c;
+    *alike = false;
     if (renewal_s == 0)
         return false;
     find_changes(&c, origin, s, from, n, MAX_TICKS);
+    *alike = c.n_same * 20 < c.n && in_step(&c, renewal_s);
     return shows_phase(&c, renewal_s) &&
            (learn_clock(f, &c, renewal_s, 0.005) || learn_clock(f, &c, renewal_s, 0.04));
 }
@@ -389,7 +392,9 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
     struct clock_fit clock;
     double window_s = s->info.window_ns > 0 ? (double)s->info.window_ns * 1e-9 : MOMENT_S;
     double nearest = window_s / (MAX_OPEN - 2), used_s = -HUGE_VAL, sd_s;
-    bool has_clock = learn_renewal(&clock, out, s, from, n, renewal_s);
+    bool alike, has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike);
+    if (alike && !has_clock)
+        out->shift_max_s = renewal_s;
     const struct sample *last = NULL;
     out->window_s = window_s;
     out->of_moment = s->info.window_ns <= 0;
@@ -403,7 +408,8 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
         last = x;
         if (!is_new && t - used_s < 1.5 * renewal_s)
             continue;
-        double made = made_at(&clock, has_clock, t, since, renewal_s, &sd_s);
+        double age_s = alike ? 0 : renewal_s;
+        double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
         if (made - used_s < nearest)
             continue;
         used_s = made;
