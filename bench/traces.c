@@ -207,8 +207,8 @@ static void show(const char *sensor, const char *length, const struct class *c)
 static bool holds(const struct class *c, int length)
 {
     double n = c->n_valid;
-    return c->n_valid < 100 ||
-           (c->n_covered >= 0.85 * n && (length < 3 || fabs(c->sum / n - 1) < 0.03));
+    return c->n_valid < 150 ||
+           (c->n_covered >= 0.8 * n && (length < 3 || fabs(c->sum / n - 1) < 0.03));
 }
 
 int main(int argc, char **argv)

@@ -223,15 +223,16 @@ static void add_as_read(struct ticks *out, const struct changes *c, double max_s
     out->tilt = fmax(out->tilt, tilt);
 }
 
-/* Whether reads keep the pace of updates that come every period_s: then all values are as old as one
- * another. */
-static bool in_step(const struct changes *c, double period_s)
+/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as old
+ * as one another. */
+static bool in_step(const struct series *s, int64_t from, int64_t n, double period_s)
 {
     double d[MAX_TICKS];
-    for (int i = 1; i < c->n; i++)
-        d[i - 1] = c->v[i].hi_s - c->v[i - 1].hi_s;
-    double ratio = c->n > 1 ? lmw_quantile(d, (size_t)(c->n - 1), 0.5) / period_s : 1;
-    return fabs(ratio - round(ratio)) < 0.03;
+    size_t k = 0;
+    for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
+        d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
+    double ratio = k > 0 ? lmw_quantile(d, k, 0.5) / period_s : 1;
+    return ratio > 0.5 && fabs(ratio - round(ratio)) < 0.03;
 }
 
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
@@ -263,7 +264,7 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
     if (!modelled && shows_phase(&c, period_s) &&
         ((told && learn_clock(&f, &c, period_s, 0.005)) || learn_clock(&f, &c, period_s, 0.04)))
         add_by_clock(out, &c, &f);
-    else if (!modelled && told && period_s > 0.3 * read_s && in_step(&c, period_s))
+    else if (!modelled && told && period_s > 0.3 * read_s && in_step(s, from, n, period_s))
         add_as_read(out, &c, period_s, 0.002);
     else
         add_by_sight(out, &c, period_s > 0 ? period_s : HUGE_VAL);
@@ -363,7 +364,7 @@ static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const
     if (renewal_s == 0)
         return false;
     find_changes(&c, origin, s, from, n, MAX_TICKS);
-    *alike = c.n_same * 20 < c.n && in_step(&c, renewal_s);
+    *alike = in_step(s, from, n, renewal_s);
     return shows_phase(&c, renewal_s) &&
            (learn_clock(f, &c, renewal_s, 0.005) || learn_clock(f, &c, renewal_s, 0.04));
 }
@@ -406,7 +407,7 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
         bool is_new = !last || x->v != last->v;
         double since = last && is_new ? (double)(x->t_ns - last->t_ns) * 1e-9 : renewal_s;
         last = x;
-        if (!is_new && t - used_s < 1.5 * renewal_s)
+        if (!is_new && t - used_s < (alike ? 0.7 : 1.5) * renewal_s)
             continue;
         double age_s = alike ? 0 : renewal_s;
         double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
