@@ -27,8 +27,9 @@ int lmw_family_find(const struct lmw_family **out, lmw_str arch, struct lmw_err 
     }
     int shown = arch.len < 64 ? (int)arch.len : 64;
     return lmw_fail(err, LMW_EUNSUPPORTED,
-                    "architecture '%.*s' is not one this build knows; it knows: %s", shown,
-                    arch.ptr, known);
+                    "architecture '%.*s' is not one this build knows; it knows: %s. A server that "
+                    "runs it can be measured (`lmwatt measure -b openai`)",
+                    shown, arch.ptr, known);
 }
 
 /* Keys that mean other arithmetic, unless they have the value that switches them off. */

@@ -465,6 +465,8 @@ int lmw_quantize_file(const char *in, const char *out, const char *type,
     p.type = calloc((size_t)lmw_gguf_n_tensor(g) + 1, sizeof(*p.type));
     if (!p.type)
         rc = lmw_fail(err, LMW_ENOMEM, "out of memory");
+    else if (lmw_gguf_n_tensor(g) == 0)
+        rc = lmw_fail(err, LMW_EARG, "no tensors are in it: is it a vocabulary alone?");
     else if ((rc = make_plan(&p, err)) == 0)
         rc = write_out(&p, out, progress, arg, err);
     if (rc < 0)

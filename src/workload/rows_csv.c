@@ -65,15 +65,16 @@ static int read_row(struct lmw_rows *r, json_t **cells, struct lmw_err *err)
         ; /* blank */
     if (rc <= 0)
         return rc;
-    *cells = json_array();
+    json_t *row = json_array();
     for (bool more = true; more; rest = (lmw_str){rest.ptr + more, rest.len - more}) {
         if ((rc = lmw_csv_cell(&rest, r->separator, &cell, &r->cell, err)) < 0 ||
-            (rc = add_cell(*cells, cell.text, err)) < 0) {
-            json_decref(*cells);
+            (rc = add_cell(row, cell.text, err)) < 0) {
+            json_decref(row);
             return rc;
         }
         more = rest.len > 0;
     }
+    *cells = row;
     return 1;
 }
 
@@ -128,13 +129,11 @@ static bool is_among(const char *name, const char *alternatives)
 /* The first row, where names were given: is it a header after all? */
 static bool is_header(const struct lmw_rows *r, const json_t *fields)
 {
-    const json_t *name;
-    size_t i;
-
     if (json_equal(fields, r->names))
         return true;
-    json_array_foreach(fields, i,
-                       name) if (is_among(json_string_value(name), r->header)) return true;
+    for (size_t i = 0; i < json_array_size(fields); i++)
+        if (is_among(json_string_value(json_array_get(fields, i)), r->header))
+            return true;
     return false;
 }
 
