@@ -4,11 +4,14 @@
 
 #include "base/file.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct lmw_price_list {
     json_t *models;
+    char origin[128];
 };
 
 static int check_model(const char *model, const json_t *prices, struct lmw_err *err)
@@ -58,9 +61,13 @@ int lmw_price_list_open(struct lmw_price_list **out, const char *path, struct lm
     if (rc < 0)
         return rc;
     struct lmw_price_list *list = calloc(1, sizeof *list);
-    if (list)
-        list->models =
-            json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (list) {
+        lmw_str bytes = {text.ptr ? text.ptr : "", text.len};
+        const char *slash = strrchr(path, '/');
+        snprintf(list->origin, sizeof list->origin, "%.100s %016" PRIx64, slash ? slash + 1 : path,
+                 lmw_str_hash(bytes));
+        list->models = json_loadb(bytes.ptr, bytes.len, JSON_REJECT_DUPLICATES, NULL);
+    }
     rc = list ? check(list->models, err) : lmw_fail(err, LMW_ENOMEM, "no memory for prices");
     lmw_buf_free(&text);
     if (rc < 0) {
@@ -76,6 +83,11 @@ void lmw_price_list_close(struct lmw_price_list *list)
     if (list)
         json_decref(list->models);
     free(list);
+}
+
+const char *lmw_price_list_origin(const struct lmw_price_list *list)
+{
+    return list->origin;
 }
 
 double lmw_price_list_cost(const struct lmw_price_list *list, const struct lmw_record *r)

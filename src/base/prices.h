@@ -14,6 +14,8 @@ struct lmw_price_list;
 /* Errors name the model and the price that is wrong. */
 int lmw_price_list_open(struct lmw_price_list **out, const char *path, struct lmw_err *err);
 void lmw_price_list_close(struct lmw_price_list *list);
+/* Which list it is, for the record: the file's name without folders, and FNV-1a of its bytes. */
+const char *lmw_price_list_origin(const struct lmw_price_list *list);
 /* NaN where the model has no price or the tokens are not known. */
 double lmw_price_list_cost(const struct lmw_price_list *list, const struct lmw_record *r);
 

@@ -16,7 +16,7 @@
 struct measure {
     struct strs models;
     struct backend_flags backend;
-    const char *file, *workload, *scorer, *run, *store, *meter;
+    const char *file, *workload, *scorer, *run, *store, *meter, *prices;
     struct lmw_workload_opts questions;
     int64_t max_queries, n_repeat, n_thread, max_tokens, top_k, seed, n_ctx, n_warm_up,
         n_in_flight, shuffle, sample, interleave, shots;
@@ -69,6 +69,8 @@ static int parse(struct measure *m, struct strs *pos, int argc, char **argv)
         {"warm-up", 0, OPT_INT, &m->n_warm_up, "N",
          "queries not recorded before the first (default 1)"},
         {"meter", 0, OPT_STR, &m->meter, "SPEC", "default auto; see `lmwatt meters --help`"},
+        {"prices", 0, OPT_STR, &m->prices, "FILE",
+         "token prices, dollars per million by model (JSON): what each query cost"},
         {"perplexity", 0, OPT_FLAG, &m->perplexity, NULL,
          "also of each reference, given its prompt: PPW and PPJ"},
         {"logprobs", 0, OPT_FLAG, &m->logprobs, NULL,
@@ -440,6 +442,7 @@ static int measure(const struct measure *m, const char *command, struct lmw_err 
         .meter = {.sysroot = root ? root : "", .sources = m->meter},
         .interleave = m->interleave,
         .idle_s = m->idle_s,
+        .prices = m->prices,
         .require_quiet = m->require_quiet,
         .require_energy = m->require_energy,
         .command = command,

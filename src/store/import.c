@@ -323,9 +323,13 @@ static json_t *origin(const struct import *im, const struct target *t)
     char now[32], hash[20];
     lmw_date_iso(now);
     snprintf(hash, sizeof hash, "%016" PRIx64, im->src.in.hash);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "file", im->src.name, "format",
-                     im->src.format->name, "hash", hash, "bytes", (json_int_t)im->src.in.n_byte,
-                     "records", (json_int_t)t->n_new, "date", now, "lmwatt", LMW_VERSION);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "file", im->src.name, "format",
+                  im->src.format->name, "hash", hash, "bytes", (json_int_t)im->src.in.n_byte,
+                  "records", (json_int_t)t->n_new, "date", now, "lmwatt", LMW_VERSION);
+    if (o && im->opts->prices)
+        json_object_set_new(o, "prices", json_string(lmw_price_list_origin(im->opts->prices)));
+    return o;
 }
 
 static char *environment(const struct import *im, const struct target *t, const char *before)

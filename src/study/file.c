@@ -97,7 +97,7 @@ enum { N_FIELD = sizeof fields / sizeof *fields, QUANTIZATION = 1 };
 /* Of the study itself. */
 static const char *const top_keys[] = {
     "name",       "models",       "backends",      "workloads",      "settings", "meter",
-    "interleave", "idle_seconds", "require_quiet", "require_energy", NULL};
+    "interleave", "idle_seconds", "require_quiet", "require_energy", "prices",   NULL};
 
 struct lmw_study_file {
     struct lmw_arena arena; /* every string and run */
@@ -431,6 +431,7 @@ static int read_top_value(struct reader *r, const char *key, const yaml_node_t *
         {"idle_seconds", REAL, RUN(pause_s), 0, 3600},
         {"require_quiet", YES_NO, RUN(is_constant)},
         {"require_energy", YES_NO, RUN(perplexity)},
+        {"prices", TEXT, RUN(run)},
     };
     int i = 0, rc;
     while (strcmp(known[i].key, key) != 0)
@@ -442,7 +443,8 @@ static int read_top_value(struct reader *r, const char *key, const yaml_node_t *
     case 1: s->interleave = run.max_queries; break;
     case 2: s->idle_s = run.pause_s; break;
     case 3: s->require_quiet = run.is_constant; break;
-    default: s->require_energy = run.perplexity;
+    case 4: s->require_energy = run.perplexity; break;
+    default: s->prices = run.run;
     }
     return LMW_OK;
 }

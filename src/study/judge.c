@@ -390,6 +390,9 @@ static int open_judge(struct job *j, struct lmw_err *err)
         snprintf(j->out->name, sizeof j->out->name, "%s", o->scorer);
         return LMW_OK;
     }
+    if (o->backend_opts.n_in_flight > 1 && !(o->backend->send && o->backend->wait))
+        return lmw_fail(err, LMW_EARG, "backend '%s' answers one query at a time: --in-flight 1",
+                        o->backend->name);
     if ((rc = lmw_backend_open(&j->backend, o->backend, &o->backend_opts, err)) < 0)
         return lmw_wrap(err, "opening the judge");
     j->n_question = o->backend_opts.n_in_flight > 1 ? o->backend_opts.n_in_flight : 1;

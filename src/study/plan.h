@@ -2,6 +2,7 @@
 #ifndef LMW_STUDY_PLAN_H
 #define LMW_STUDY_PLAN_H
 
+#include "base/prices.h"
 #include "score/score.h"
 #include "study/study.h"
 
@@ -15,8 +16,9 @@ struct study {
     const struct lmw_study *asked;
     struct lmw_store *store;
     struct lmw_meter *meter;
-    struct plan *plans;       /* [asked->n_run] */
-    struct lmw_arena scratch; /* one query's strings: used through copies */
+    struct plan *plans;            /* [asked->n_run] */
+    struct lmw_price_list *prices; /* NULL: none */
+    struct lmw_arena scratch;      /* one query's strings: used through copies */
     char machine[128];
     bool rss_resets;        /* the peak of each model can be told from the one before */
     double ambient_busy;    /* how busy the processors were before anything was done, 0..1; NaN */

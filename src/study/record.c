@@ -59,6 +59,18 @@ static void put_reply(struct job *j, struct lmw_record *r, const struct slot *s)
         r->flops = 2.0 * (double)r->active_params * (double)(a->n_prompt + a->n_answer);
 }
 
+/* What its tokens come to, where their price is known; `by` says which list it is from. */
+static void put_cost(const struct job *j, struct lmw_record *r, const char **by)
+{
+    const struct lmw_price_list *prices = j->st->prices;
+    *by = "";
+    if (!prices || !isnan(r->cost_usd))
+        return;
+    r->cost_usd = lmw_price_list_cost(prices, r);
+    if (!isnan(r->cost_usd))
+        *by = lmw_price_list_origin(prices);
+}
+
 /* How likely the right answer was. It is no query's cost: the last mark is behind it. */
 static void put_perplexity(struct job *j, struct lmw_record *r)
 {
@@ -133,7 +145,8 @@ static void put_attempts(json_t *extra, const struct lmw_reply *a)
 /* The workload's own extra fields, and what the table of columns has no place for. malloc; NULL
  * when memory is out. */
 static char *make_extra(const struct job *j, const struct slot *s, const struct lmw_record *r,
-                        const struct lmw_score *score, const char *throttled)
+                        const struct lmw_score *score, const char *throttled,
+                        const char *priced_by)
 {
     const struct lmw_backend_info *info = lmw_backend_info(j->backend);
     const struct lmw_reply *a = &s->reply;
@@ -147,6 +160,7 @@ static char *make_extra(const struct job *j, const struct slot *s, const struct 
     if (!isnan(score->fields_right))
         json_object_set_new(extra, "fields_right", json_real(score->fields_right));
     put_text(extra, "throttled", throttled);
+    put_text(extra, "priced_by", priced_by);
     put_text(extra, "answered_as", a->model);
     put_text(extra, "note", a->note);
     put_attempts(extra, a);
@@ -183,9 +197,11 @@ int lmw_record_reply(struct job *j, struct slot *s, struct lmw_err *err)
     struct lmw_record r = s->query;
     struct lmw_score score;
     char date[32], throttled[96];
+    const char *priced_by;
     lmw_date_iso(date);
     put_asked(j, &r, s, date);
     put_reply(j, &r, s);
+    put_cost(j, &r, &priced_by);
     r.error = a->rc < 0 ? a->err.msg : NULL;
     j->text.len = 0;
     lmw_buf_utf8(&j->text, (lmw_str){a->text.ptr, a->text.len});
@@ -197,7 +213,7 @@ int lmw_record_reply(struct job *j, struct slot *s, struct lmw_err *err)
     int rc = lmw_energy_fill(&j->book, &r, &span, err);
     if (rc < 0)
         return rc;
-    char *extra = make_extra(j, s, &r, &score, throttled);
+    char *extra = make_extra(j, s, &r, &score, throttled, priced_by);
     r.extra = extra ? extra : r.extra;
     if ((rc = lmw_store_add(j->st->store, j->run.id, &r, err)) == LMW_OK)
         count_answer(j, s, &r);

@@ -248,6 +248,8 @@ static int begin(struct study *st, const struct lmw_study *asked, struct lmw_sto
     if (!(st->plans = calloc((size_t)asked->n_run, sizeof *st->plans)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for a study");
     lmw_cpu_name(root, st->machine, sizeof st->machine);
+    if (asked->prices && (rc = lmw_price_list_open(&st->prices, asked->prices, err)) < 0)
+        return rc;
     if ((rc = lmw_arena_open(&st->scratch, LMW_QUERY_BYTES, err)) < 0)
         return rc;
     return plan_workloads(st, st->plans, err);
@@ -261,6 +263,7 @@ static void end(struct study *st)
     for (int i = 0; st->plans && i < st->asked->n_run; i++)
         lmw_plan_free(&st->plans[i]);
     free(st->plans);
+    lmw_price_list_close(st->prices);
     lmw_arena_close(&st->scratch);
 }
 

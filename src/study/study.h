@@ -93,6 +93,7 @@ struct lmw_study {
     double idle_s;       /* of each idle baseline; 0: none is measured */
     bool require_quiet;  /* refuse a machine whose processors others keep over 5 % busy */
     bool require_energy; /* stop at the first query whose energy is not valid */
+    const char *prices;  /* a file of token prices (base/prices.h): what a query cost; NULL */
     const char *command; /* the command line, for the record; NULL */
     lmw_study_progress_fn *on_progress;
     void *arg;

@@ -45,6 +45,8 @@ static void test_what_a_record_costs(void **state)
     assert_true(isnan(lmw_price_list_cost(list, &r)));
     r.model = NULL;
     assert_true(isnan(lmw_price_list_cost(list, &r)));
+    assert_non_null(strstr(lmw_price_list_origin(list), "lmwatt-prices-"));
+    assert_null(strchr(lmw_price_list_origin(list), '/'));
     lmw_price_list_close(list);
 }
 

@@ -433,9 +433,44 @@ static int read_as_a_guest(void)
     return n == 1 ? 0 : 3;
 }
 
-static void test_what_is_read_only_is_read(void **state)
+/* Nothing is written, and it is said what to do. */
+static int write_as_a_guest(void)
+{
+    struct lmw_store *s;
+    struct lmw_err err = {0};
+    struct lmw_record r;
+    struct lmw_run run = new_run("another", "0123456789abcdef");
+    bool resumed;
+    if (geteuid() == 0 && setuid(65534) < 0)
+        return 1;
+    if (lmw_store_open(&s, db, &err) != LMW_EIO || s || !strstr(err.msg, "--store"))
+        return 2;
+    if (lmw_store_open_existing(&s, db, &err) < 0)
+        return 3;
+    lmw_record_clear(&r);
+    r.query_id = "new";
+    err = (struct lmw_err){0};
+    if (lmw_store_add(s, 1, &r, &err) != LMW_EIO || !strstr(err.msg, "read-only"))
+        return 4;
+    if (lmw_store_begin_run(s, &run, &resumed, &err) != LMW_EIO || lmw_store_count(s, 1) != 1)
+        return 5;
+    lmw_store_close(s);
+    return 0;
+}
+
+static void as_a_guest(int (*act)(void))
 {
     int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(act());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_what_is_read_only_is_read(void **state)
+{
     snprintf(db, sizeof db, "%s/100%%? #1.db",
              folder); /* SQLite's names for files have a syntax */
     struct lmw_store *s = open_store();
@@ -443,12 +478,13 @@ static void test_what_is_read_only_is_read(void **state)
     lmw_store_close(s);
     assert_int_equal(chmod(db, 0444), 0);
     assert_int_equal(chmod(folder, 0555), 0);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(read_as_a_guest());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    as_a_guest(read_as_a_guest);
+    as_a_guest(write_as_a_guest);
+    assert_int_equal(chmod(db, 0644), 0);
+    assert_int_equal(chmod(folder, 0755), 0);
+    s = open_store();
+    assert_int_equal(lmw_store_count(s, 1), 1);
+    lmw_store_close(s);
 }
 
 /* In a child, because the limit and its signal belong to the process. */

@@ -402,6 +402,17 @@ static void test_one_of_several_fails(void **state)
     shows("judge:wise", "111-");
 }
 
+static void test_a_judge_that_takes_one(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_err err = {0};
+    struct lmw_judge_opts o = by_model();
+    o.backend_opts.n_in_flight = 2;
+    SAYS(RIGHT);
+    assert_int_equal(judge(&o, &r, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "--in-flight 1"));
+}
+
 static void test_stopping_with_several_in_flight(void **state)
 {
     struct lmw_judge_result r;
@@ -430,6 +441,7 @@ int main(void)
         TEST(test_several_in_flight),
         TEST(test_pairs_in_flight),
         TEST(test_one_of_several_fails),
+        TEST(test_a_judge_that_takes_one),
         TEST(test_stopping_with_several_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
