@@ -18,4 +18,9 @@ int lmw_run_figures(const struct lmw_frame *f, int run, const struct run_units *
                     struct resample *resample, struct lmw_interval *figure,
                     struct lmw_arena scratch, struct lmw_err *err);
 
+/* out[n_rail of the run]. */
+int lmw_run_rails(const struct lmw_frame *f, int run, const struct run_units *u,
+                  struct resample *resample, struct lmw_rail_figures *out,
+                  struct lmw_arena scratch, struct lmw_err *err);
+
 #endif

@@ -5,6 +5,7 @@
  * paper's published harness takes it ("accuracy.py": per-query joules over per-query seconds,
  * else the sampled mean). A missing figure is imputed (mean power x latency, the harness's rule)
  * only where asked, and counted. */
+#include "base/json.h"
 #include "insight/insight.h"
 #include "insight/names.h"
 
@@ -47,6 +48,7 @@ static const char *const columns[] = {
     "energy_lower_uj",
     "energy_upper_uj",
     "energy_basis",
+    "energy_rails",
     "energy_method",
     "energy_valid",
     "energy_reason",
@@ -86,8 +88,6 @@ static void describe(struct lmw_frame_run *run, const struct lmw_record *r,
     keep(&run->backend, r->backend, run, arena);
     keep(&run->machine, r->machine, run, arena);
     keep(&run->basis, r->energy_basis, run, arena);
-    if (!run->workload && r->workload)
-        run->workload = lmw_arena_str(arena, lmw_str_from(r->workload));
     if (run->params == LMW_NULL)
         run->params = r->params;
     if (run->active_params == LMW_NULL)
@@ -168,6 +168,44 @@ static void put_record(struct loader *l, size_t i, struct lmw_frame_run *run,
         count_reason(run, r->energy_reason, l->arena);
 }
 
+/* The column of a rail, made when new (`cap` records); NULL when there are too many. */
+static double *rail_of(struct lmw_frame_run *run, const struct lmw_json_value *name, size_t cap,
+                       struct lmw_arena *arena)
+{
+    struct lmw_arena scratch = *arena;
+    const char *text = lmw_json_copy(name, &scratch);
+    int i = 0;
+    while (text && i < run->n_rail && strcmp(run->rail[i], text) != 0)
+        i++;
+    if (!text || i == LMW_RAILS_MAX)
+        return NULL;
+    if (i == run->n_rail) {
+        run->rail[i] = lmw_json_copy(name, arena);
+        run->rail_j[i] = LMW_NEW(arena, double, cap);
+        if (!run->rail[i] || !run->rail_j[i])
+            return NULL;
+        for (size_t k = 0; k < cap; k++)
+            run->rail_j[i][k] = (double)NAN;
+        run->n_rail++;
+    }
+    return run->rail_j[i];
+}
+
+/* Record k of the `cap` of the run. What is no object of numbers says nothing. */
+static void put_rails(struct lmw_frame_run *run, size_t k, size_t cap, const char *rails,
+                      struct lmw_arena *arena)
+{
+    struct lmw_json j = {rails, rails + strlen(rails), NULL};
+    struct lmw_json_value name, joules;
+    bool first = true;
+    while (k < cap && lmw_json_member(&j, &first, &name, &joules) > 0) {
+        double uj;
+        double *to = lmw_json_real(&joules, &uj) ? rail_of(run, &name, cap, arena) : NULL;
+        if (to)
+            to[k] = uj * 1e-6;
+    }
+}
+
 /* The question's number; a new one brings its domain, an old one may learn it. */
 static bool put_question(struct loader *l, size_t i, const struct lmw_record *r)
 {
@@ -199,6 +237,29 @@ static void settle_accuracy(struct lmw_frame *f, struct lmw_frame_run *run)
     }
 }
 
+/* The workloads of a run, in the order they come: "MMLU-Pro", "MMLU-Pro, GPQA". */
+static bool name_workloads(struct loader *l, struct lmw_frame_run *run)
+{
+    enum { NAMED = 8 };
+    const struct lmw_frame *f = l->f;
+    int32_t seen[NAMED] = {0};
+    struct lmw_buf text = {0};
+    int n = 0;
+    for (size_t i = run->first; i < run->first + run->n && n < NAMED; i++) {
+        int32_t w = f->workload_of[f->query_of[i]];
+        int k = 0;
+        while (k < n && seen[k] != w)
+            k++;
+        if (k < n || strcmp(l->workload.text[w], "(none)") == 0)
+            continue;
+        seen[n++] = w;
+        lmw_buf_printf(&text, "%s%s", n > 1 ? ", " : "", n == NAMED ? "..." : l->workload.text[w]);
+    }
+    run->workload = n ? lmw_arena_str(l->arena, (lmw_str){text.ptr, text.len}) : NULL;
+    lmw_buf_free(&text);
+    return n == 0 || run->workload;
+}
+
 static int load_run(struct loader *l, struct lmw_store *s, int i_run, size_t cap,
                     struct lmw_err *err)
 {
@@ -206,6 +267,7 @@ static int load_run(struct loader *l, struct lmw_store *s, int i_run, size_t cap
     struct lmw_frame_run *run = &f->run[i_run];
     struct lmw_records *it;
     struct lmw_record r;
+    size_t n_run = (size_t)lmw_store_count(s, run->run.id);
     int rc = lmw_records_open_columns(&it, s, run->run.id, columns, err);
     if (rc < 0)
         return rc;
@@ -219,11 +281,15 @@ static int load_run(struct loader *l, struct lmw_store *s, int i_run, size_t cap
             rc = lmw_fail(err, LMW_ENOMEM, "no memory for the names of %zu records", cap);
             break;
         }
+        if (r.energy_rails && r.energy_valid != 0)
+            put_rails(run, f->n - run->first, n_run, r.energy_rails, l->arena);
         put_record(l, f->n++, run, &r);
     }
     lmw_records_close(it);
     run->n = f->n - run->first;
     settle_accuracy(f, run);
+    if (rc >= 0 && !name_workloads(l, run))
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for names");
     return rc < 0 ? lmw_wrap(err, "run '%s'", run->run.name) : LMW_OK;
 }
 

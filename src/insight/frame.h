@@ -59,6 +59,8 @@ struct lmw_reason {
     int64_t n;
 };
 
+enum { LMW_RAILS_MAX = 32 };
+
 /* A run, and what its records have in common: of each text, the first that a record says. */
 struct lmw_frame_run {
     struct lmw_run run;
@@ -73,6 +75,10 @@ struct lmw_frame_run {
     int64_t n_failed, n_unscored, n_valid, n_imputed;
     struct lmw_reason reason[LMW_REASONS_MAX]; /* why joules are not valid, by count */
     int n_reason;
+    /* How much each source measured (energy_rails); sources beyond LMW_RAILS_MAX are left out. */
+    const char *rail[LMW_RAILS_MAX];
+    double *rail_j[LMW_RAILS_MAX]; /* [n] each, J, NaN where a record does not say */
+    int n_rail;
 };
 
 struct lmw_frame {

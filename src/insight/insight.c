@@ -1,4 +1,4 @@
-/* Rows: what a run is called, its figures, and who dominates whom. */
+/* Rows: what a run is called, and its figures. */
 #include "insight/insight.h"
 
 #include "insight/figures.h"
@@ -15,6 +15,7 @@ static void describe(struct lmw_summary *s, const struct lmw_frame_run *run)
     s->backend = run->backend;
     s->machine = run->machine;
     s->basis = run->basis;
+    s->params = run->params;
     s->estimated = run->estimated;
     s->mixed = run->mixed;
     s->excludes_unscored = run->excludes_unscored;
@@ -68,15 +69,35 @@ static double mean_with_energy(const struct lmw_frame *f, const struct lmw_frame
     return n ? sum / (double)n : (double)NAN;
 }
 
+/* Decode speed of records from .. to. */
+static double speed_of(const struct lmw_frame *f, size_t from, size_t to)
+{
+    double tokens = 0, seconds = 0;
+    for (size_t i = from; i < to; i++) {
+        double rest = f->v[LMW_V_LATENCY][i] - f->v[LMW_V_TTFT][i];
+        double more = f->v[LMW_V_COMPLETION_TOKENS][i] - 1;
+        if (rest > 0 && more > 0) {
+            tokens += more;
+            seconds += rest;
+        }
+    }
+    return tokens / seconds;
+}
+
 static int summarise(const struct lmw_frame *f, int i, int32_t *stamp, struct resample *resample,
                      struct lmw_summary *s, struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_frame_run *run = &f->run[i];
     struct run_units u;
+    size_t quarter = run->n / 4;
     describe(s, run);
+    s->speed_drift = speed_of(f, run->first + run->n - quarter, run->first + run->n) /
+                     speed_of(f, run->first, run->first + quarter);
     int rc = lmw_run_units(&u, f, i, stamp, &scratch, err);
     if (rc == LMW_OK)
         rc = lmw_run_figures(f, i, &u, resample, s->figure, scratch, err);
+    if (rc == LMW_OK && run->n_rail)
+        rc = lmw_run_rails(f, i, &u, resample, s->rail, scratch, err);
     if (rc < 0)
         return lmw_wrap(err, "run '%s'", run->run.name);
     s->n_question = u.n_question;
@@ -101,11 +122,16 @@ int lmw_frame_summaries(const struct lmw_frame *f, struct lmw_arena *arena,
     if ((rc = lmw_resample_open(&resample, arena, err)) < 0)
         return rc;
     for (int i = 0; i < f->n_run; i++) {
+        rows[i].n_rail = f->run[i].n_rail;
+        rows[i].rail = LMW_NEW(arena, struct lmw_rail_figures, (size_t)rows[i].n_rail + 1);
+        if (!rows[i].rail)
+            return lmw_fail(err, LMW_ENOMEM, "no memory for the rails of a run");
         rc = summarise(f, i, stamp, &resample, &rows[i], *arena, err);
         if (rc < 0)
             return rc;
     }
     lmw_insight_pareto(rows, f->n_run);
+    lmw_insight_rank(rows, f->n_run);
     return f->n_run;
 }
 
@@ -121,44 +147,4 @@ int lmw_insight_summaries(struct lmw_store *store, const char *const *names, int
     if ((rc = lmw_frame_load(&f, store, names, n_name, NULL, arena, err)) < 0)
         return rc;
     return lmw_frame_summaries(&f, arena, out, err);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static bool is_of_joules(enum lmw_figure k)
-{
-    return lmw_figures[k].better && strpbrk(lmw_figures[k].unit, "JW");
-}
-
-bool lmw_dominates(const struct lmw_summary *a, const struct lmw_summary *b,
-                   const enum lmw_figure *over, int n_over)
-{
-    bool better = false;
-    if (!same_text(a->workload, b->workload))
-        return false;
-    for (int i = 0; i < n_over; i++) {
-        int sign = lmw_figures[over[i]].better;
-        double x = sign * a->figure[over[i]].value, y = sign * b->figure[over[i]].value;
-        if (!(x >= y) || (is_of_joules(over[i]) && !same_text(a->basis, b->basis)))
-            return false;
-        better |= x > y;
-    }
-    return better;
-}
-
-void lmw_insight_pareto(struct lmw_summary *rows, int n)
-{
-    static const enum lmw_figure over[] = {LMW_FIG_ACCURACY, LMW_FIG_ENERGY};
-    for (int i = 0; i < n; i++) {
-        rows[i].dominated_by = NULL;
-        for (int k = 0; k < n && !rows[i].dominated_by; k++) {
-            if (lmw_dominates(&rows[k], &rows[i], over, 2))
-                rows[i].dominated_by = rows[k].run.name;
-        }
-        rows[i].pareto = !rows[i].dominated_by && !isnan(rows[i].figure[over[0]].value) &&
-                         !isnan(rows[i].figure[over[1]].value);
-    }
 }

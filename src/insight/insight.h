@@ -78,9 +78,17 @@ struct lmw_figure_info {
 };
 extern const struct lmw_figure_info lmw_figures[]; /* [LMW_N_FIGURE] */
 
+/* One source of a run's joules, over the records that say how much it measured. */
+struct lmw_rail_figures {
+    const char *name;
+    double share; /* of all joules of those records */
+    struct lmw_interval energy_j, power_w, ipw, ipj;
+};
+
 struct lmw_summary {
     struct lmw_run run;
     const char *model, *quantization, *workload, *backend, *machine, *basis;
+    int64_t params;         /* LMW_NULL */
     bool estimated;         /* joules are modelled, not measured: show ~ */
     bool mixed;             /* several models, machines or rails under this one name */
     bool excludes_unscored; /* answers that could not be scored are in no accuracy, IPW or IPJ */
@@ -89,6 +97,11 @@ struct lmw_summary {
     struct lmw_reason reason[LMW_REASONS_MAX]; /* why energy was not valid, and how often */
     int n_reason;
     struct lmw_interval figure[LMW_N_FIGURE];
+    struct lmw_rail_figures
+        *rail; /* [n_rail]; the whole of a basis of several rails, taken apart */
+    int n_rail;
+    double
+        speed_drift; /* decode speed of the last quarter of the records over that of the first */
 
     /* The row of the report, of those figures in its units: */
 
@@ -111,6 +124,9 @@ struct lmw_summary {
     /* among rows of the same workload and energy basis: */
     bool pareto;              /* no other row is at least as accurate for no more joules */
     const char *dominated_by; /* the run that is both, or NULL */
+    enum lmw_figure ranked_by;
+    int rank;  /* from 1, by that figure */
+    int place; /* from 0, among all rows: groups in the order of their first row, then rank */
 };
 
 /* Summaries of the frame's runs, in its order; Pareto marks among them. Returns the count. Rows
@@ -145,5 +161,8 @@ bool lmw_dominates(const struct lmw_summary *a, const struct lmw_summary *b,
                    const enum lmw_figure *over, int n_over);
 /* Sets pareto and dominated_by of rows: over accuracy and joules per query. */
 void lmw_insight_pareto(struct lmw_summary *rows, int n);
+/* Sets ranked_by, rank and place: by IPJ; where no row of a workload and rails knows it, by IPW,
+ * accuracy, joules or seconds. */
+void lmw_insight_rank(struct lmw_summary *rows, int n);
 
 #endif

@@ -4,15 +4,43 @@
 #include "report/columns.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Writes how much, and returns whether the caveat applies to this run. */
 typedef bool caveat_fn(const struct lmw_summary *s, struct lmw_buf *out);
+
+static void put_reason(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    const char *why = s->n_reason ? s->reason[0].text : NULL;
+    if (why && *why != '(')
+        lmw_buf_printf(out, ": %s", why);
+}
+
+static void put_records(const struct lmw_summary *s, const char *what, struct lmw_buf *out)
+{
+    lmw_buf_printf(out, "%lld %s%s", (long long)s->n_record, what, s->n_record == 1 ? "" : "s");
+}
 
 static bool invalid(const struct lmw_summary *s, struct lmw_buf *out)
 {
     lmw_buf_printf(out, "%lld of %lld", (long long)(s->n_record - s->n_valid),
                    (long long)s->n_record);
-    return s->n_valid < s->n_record;
+    put_reason(s, out);
+    return s->n_valid > 0 && s->n_valid < s->n_record;
+}
+
+static bool without_joules(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    put_records(s, "record", out);
+    put_reason(s, out);
+    return s->n_valid == 0 && isnan(s->power_w.value);
+}
+
+static bool only_watts(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    put_records(s, "record", out);
+    put_reason(s, out);
+    return s->n_valid == 0 && isfinite(s->power_w.value);
 }
 
 static bool failed(const struct lmw_summary *s, struct lmw_buf *out)
@@ -39,6 +67,24 @@ static bool without_scores(const struct lmw_summary *s, struct lmw_buf *out)
     return isnan(s->accuracy.value);
 }
 
+static bool never_right(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    put_records(s, "answer", out);
+    return s->accuracy.value == 0;
+}
+
+static bool one_question(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    put_records(s, "record", out);
+    return s->n_question == 1;
+}
+
+static bool mixed(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    put_records(s, "record", out);
+    return s->mixed;
+}
+
 static bool unfinished(const struct lmw_summary *s, struct lmw_buf *out)
 {
     lmw_buf_printf(out, "%lld queries so far", (long long)s->n_record);
@@ -56,6 +102,20 @@ static bool drifted(const struct lmw_summary *s, struct lmw_buf *out)
     return fabs(drift) > 0.1;
 }
 
+/* The baseline took more than the query: something else ran while idle power was measured. */
+static bool below_idle(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    lmw_report_number(out, s->estimated ? "~" : "", s->net_j.value);
+    lmw_buf_str(out, " J net a query");
+    return s->net_j.value <= 0;
+}
+
+static bool slowed(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    lmw_buf_printf(out, "%+.0f %%", 100 * (s->speed_drift - 1));
+    return s->n_record >= 40 && (s->speed_drift < 0.85 || s->speed_drift > 1.15);
+}
+
 /* How far the meter itself may be off; an estimate's error is the last sentence's. */
 static bool unsure(const struct lmw_summary *s, struct lmw_buf *out)
 {
@@ -69,6 +129,9 @@ static const struct {
     const char *what;
     caveat_fn *applies;
 } caveats[] = {
+    {"No joules, so no IPW and no IPJ (`lmwatt meters` says what can be read here)",
+     without_joules},
+    {"Watts are known, joules are not: there is an IPW and no IPJ", only_watts},
     {"Queries without a valid energy reading: they are in no figure of energy, power, IPW or IPJ",
      invalid},
     {"Queries that failed and count as wrong", failed},
@@ -76,33 +139,72 @@ static const struct {
     {"Answers that could not be scored and are in no accuracy, IPW or IPJ", excluded},
     {"No answer was scored, so accuracy, IPW and IPJ are not known (measure with --scorer)",
      without_scores},
+    {"No answer is right: look at some (`lmwatt export`), and at the scorer", never_right},
+    {"One question only: nothing says how others would do, and there are no intervals",
+     one_question},
+    {"Several models, machines or rails under the name of one run: one row hides that", mixed},
     {"Not finished; the same `lmwatt measure` goes on", unfinished},
     {"Idle power moved between start and end, and the net joules with it", drifted},
+    {"Net joules at or below zero: the machine was busier while its idle power was measured",
+     below_idle},
+    {"The last quarter of the answers was written at another speed than the first (heat, or "
+     "something else ran)",
+     slowed},
     {"The meter's own error bounds on the joules", unsure},
 };
 
-static void put_caveat(const struct lmw_report *r, size_t i, struct lmw_buf *out)
+/* The rows a caveat applies to, best ranked first, and how much. */
+struct found {
+    struct lmw_buf rows, amounts; /* "a, b, c" and "a (1); b (2); c (3)" */
+    struct lmw_buf first;         /* the amount of the first */
+    int n;
+    bool alike; /* as much for each */
+};
+
+static void find_rows(const struct lmw_report *r, caveat_fn *applies, struct found *f)
 {
     enum { NAMED = 3 };
     struct lmw_buf amount = {0};
-    int n = 0;
-    for (int row = 0; row < r->n_row; row++) {
+    *f = (struct found){.alike = true};
+    for (int place = 0; place < r->n_row; place++) {
+        int row = lmw_report_row(r, place);
         amount.len = 0;
-        if (!caveats[i].applies(&r->rows[row], &amount))
+        if (!applies(&r->rows[row], &amount))
             continue;
-        if (n == 0)
-            lmw_buf_printf(out, "%s: ", caveats[i].what);
-        if (n < NAMED) {
-            lmw_buf_str(out, n ? "; " : "");
-            lmw_report_label(r, row, out);
-            lmw_buf_printf(out, " (%s)", amount.ptr);
-        }
-        n++;
+        if (f->n == 0)
+            lmw_buf_printf(&f->first, "%s", amount.ptr);
+        f->alike &= strcmp(amount.ptr, f->first.ptr) == 0;
+        if (f->n++ >= NAMED)
+            continue;
+        lmw_buf_str(&f->rows, f->n > 1 ? ", " : "");
+        lmw_report_label(r, row, &f->rows);
+        lmw_buf_str(&f->amounts, f->n > 1 ? "; " : "");
+        lmw_report_label(r, row, &f->amounts);
+        lmw_buf_printf(&f->amounts, " (%s)", amount.ptr);
     }
-    if (n > NAMED)
-        lmw_buf_printf(out, "; and %d more", n - NAMED);
-    lmw_buf_str(out, n ? ".\n" : "");
+    if (f->n > NAMED) {
+        lmw_buf_printf(&f->rows, " and %d more", f->n - NAMED);
+        lmw_buf_printf(&f->amounts, "; and %d more", f->n - NAMED);
+    }
     lmw_buf_free(&amount);
+}
+
+static void put_caveat(const struct lmw_report *r, size_t i, struct lmw_buf *out)
+{
+    struct found f;
+    find_rows(r, caveats[i].applies, &f);
+    bool all = f.n == r->n_row && f.n > 2;
+    if (f.n == 0)
+        return;
+    if (f.n > 1 && f.alike)
+        lmw_buf_printf(out, "%s: %s (each %s).\n", caveats[i].what, all ? "all rows" : f.rows.ptr,
+                       f.first.ptr);
+    else
+        lmw_buf_printf(out, "%s: %s.\n", caveats[i].what, f.amounts.ptr);
+    out->failed |= f.rows.failed || f.amounts.failed || f.first.failed;
+    lmw_buf_free(&f.rows);
+    lmw_buf_free(&f.amounts);
+    lmw_buf_free(&f.first);
 }
 
 void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out)

@@ -24,11 +24,23 @@ const struct lmw_report_column *lmw_report_column(const struct lmw_report *r,
 void lmw_report_interval(const struct lmw_report_column *c, const struct lmw_summary *s,
                          struct lmw_buf *out);
 
-/* A short name for a row that no other row has: quantisation, model and quantisation, or the run.
- */
+/* A short name for a row that no other row has: its quantisation, model, both, with the machine,
+ * or the run. */
 void lmw_report_label(const struct lmw_report *r, int row, struct lmw_buf *out);
+/* On the Pareto front, and right at least once. */
+bool lmw_report_marked(const struct lmw_summary *s);
+/* The row at that place of the ranking, from 0. */
+int lmw_report_row(const struct lmw_report *r, int place);
+/* The rails that the joules come from, where they are the same in all rows that have any. */
+const char *lmw_report_source(const struct lmw_report *r);
 bool lmw_report_many_workloads(const struct lmw_report *r);
 bool lmw_report_many_sources(const struct lmw_report *r);
+
+/* Joules by rail as a grid of texts: how many lines there are below the heads (0: no row has
+ * several), and a cell; line 0 are the heads, the first two columns are texts. */
+enum { LMW_RAIL_COLUMNS = 7 };
+int lmw_report_rails(const struct lmw_report *r);
+void lmw_report_rail_cell(const struct lmw_report *r, int line, int column, struct lmw_buf *out);
 
 /* A breakdown as a grid of texts: row 0 and column 0 are heads, at most one dimension is the runs.
  */
@@ -36,7 +48,7 @@ void lmw_report_grid_size(const struct lmw_breakdown *b, int *n_row, int *n_colu
 void lmw_report_grid_cell(const struct lmw_report *r, const struct lmw_breakdown *b, int row,
                           int column, struct lmw_buf *out);
 
-/* "For under 0.5 J a query take ...": one sentence or two, or nothing. */
+/* "For under 0.5 J a query take ...": a line for each workload and its rails, or nothing. */
 void lmw_report_advice(const struct lmw_report *r, struct lmw_buf *out);
 
 /* Sentences that apply to these records: estimated power, invalid readings, failed queries, idle

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { UPRIGHT_MAX = 6 }; /* columns whose heads stand upright in the heat map */
+
 extern const unsigned char lmw_data_report_html[], lmw_data_chart_js[];
 extern const size_t lmw_data_report_html_len, lmw_data_chart_js_len;
 
@@ -64,8 +66,9 @@ static int put_table(const struct lmw_report *r, struct lmw_buf *out, struct lmw
 {
     put_heads(r, out);
     lmw_buf_str(out, "<tbody>");
-    for (int row = 0; row < r->n_row; row++) {
-        lmw_buf_printf(out, "<tr%s>", r->rows[row].pareto ? " class=\"pareto\"" : "");
+    for (int place = 0; place < r->n_row; place++) {
+        int row = lmw_report_row(r, place);
+        lmw_buf_printf(out, "<tr%s>", lmw_report_marked(&r->rows[row]) ? " class=\"pareto\"" : "");
         for (const struct lmw_report_column *c = lmw_report_column(r, lmw_report_columns); c->head;
              c = lmw_report_column(r, c + 1))
             put_cell(c, &r->rows[row], out);
@@ -85,16 +88,58 @@ static int put_definitions(const struct lmw_report *r, struct lmw_buf *out, stru
     return LMW_OK;
 }
 
-static int put_caveats(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+static void put_items(struct lmw_buf *lines, struct lmw_buf *out)
 {
-    struct lmw_buf lines = {0};
-    lmw_report_caveats(r, &lines);
-    char *rest = lines.ptr;
+    char *rest = lines->ptr;
     for (char *line; rest && (line = strsep(&rest, "\n")) && (*line || rest);) {
         if (*line)
             element(out, "li", "", line);
     }
-    lmw_buf_free(&lines);
+    lmw_buf_free(lines);
+}
+
+static int put_caveats(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    struct lmw_buf lines = {0};
+    lmw_report_caveats(r, &lines);
+    put_items(&lines, out);
+    return LMW_OK;
+}
+
+static int put_advice(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    struct lmw_buf lines = {0};
+    lmw_report_advice(r, &lines);
+    if (!lines.len)
+        return LMW_OK;
+    lmw_buf_str(out, "<h2>What to do</h2><ul class=\"advice\">");
+    put_items(&lines, out);
+    lmw_buf_str(out, "</ul>");
+    return LMW_OK;
+}
+
+static int put_rails(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    int n = lmw_report_rails(r);
+    struct lmw_buf text = {0};
+    if (n == 0)
+        return LMW_OK;
+    lmw_buf_str(
+        out, "<h2>Joules by rail</h2><p>The joules above taken apart by what measured them, and "
+             "what would be counted with that rail alone.</p><div class=\"wide\" "
+             "tabindex=\"0\" role=\"region\" aria-label=\"Joules by rail\"><table>");
+    for (int line = 0; line <= n; line++) {
+        lmw_buf_str(out, line == 0 ? "<thead><tr>" : line == 1 ? "</thead><tbody><tr>" : "<tr>");
+        for (int k = 0; k < LMW_RAIL_COLUMNS; k++) {
+            text.len = 0;
+            lmw_report_rail_cell(r, line, k, &text);
+            element(out, line ? "td" : "th", k < 2 ? " class=\"text\"" : "",
+                    line == 0 && k == 0 ? "row" : text.ptr);
+        }
+        lmw_buf_str(out, "</tr>");
+    }
+    lmw_buf_str(out, "</tbody></table></div>");
+    lmw_buf_free(&text);
     return LMW_OK;
 }
 
@@ -127,16 +172,6 @@ static int put_breakdowns(const struct lmw_report *r, struct lmw_buf *out, struc
     for (int i = 0; i < r->n_breakdown; i++)
         put_breakdown(r, &r->breakdowns[i], out);
     lmw_buf_str(out, r->n_breakdown ? "</div>" : "");
-    return LMW_OK;
-}
-
-static int put_advice(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
-{
-    struct lmw_buf text = {0};
-    lmw_report_advice(r, &text);
-    if (text.len)
-        element(out, "p", "", text.ptr);
-    lmw_buf_free(&text);
     return LMW_OK;
 }
 
@@ -181,31 +216,64 @@ static void put_coverage(const struct lmw_coverage *c, struct lmw_buf *out)
     lmw_buf_printf(out, "<td class=\"heat\" style=\"--share:%.2f\">%.1f</td>", share, 100 * share);
 }
 
+/* A mean that stands as one record is no question that was right or wrong. */
+static bool is_covered(const struct lmw_report *r, int row)
+{
+    return r->rows[row].n_question > 1;
+}
+
+static int count_covered(const struct lmw_report *r)
+{
+    int n = 0;
+    for (int i = 0; i < r->n_row; i++)
+        n += is_covered(r, i);
+    return n;
+}
+
+static bool is_asked(const struct lmw_report *r, const struct lmw_domains *d, int domain)
+{
+    bool asked = false;
+    for (int i = 0; i < d->n_run; i++)
+        asked |= is_covered(r, i) && d->coverage[domain * d->n_column + i].n > 0;
+    return asked;
+}
+
 static int put_domains(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
 {
     const struct lmw_domains *d = r->pictures ? r->pictures->domains : NULL;
-    if (!d || d->n_domain < 2)
+    if (!d || d->n_domain < 2 || count_covered(r) == 0)
         return LMW_OK;
-    lmw_buf_str(out, "<h2>Coverage by domain</h2><p>Share of the questions answered rightly, %. "
-                     "Best of local: right by at least one of the rows.</p><div class=\"wide\" "
-                     "tabindex=\"0\" role=\"region\" aria-label=\"Coverage by domain\"><table "
-                     "id=\"domains\"><thead><tr><th scope=\"col\" class=\"text\">domain</th>"
-                     "<th scope=\"col\">questions</th>");
+    lmw_buf_printf(out,
+                   "<h2>Coverage by domain</h2><p>Share of the questions answered rightly, %%. "
+                   "Best of all: right by at least one of the rows.</p><div class=\"wide\" "
+                   "tabindex=\"0\" role=\"region\" aria-label=\"Coverage by domain\"><table "
+                   "id=\"domains\"%s><thead><tr><th scope=\"col\" class=\"text\">domain</th>"
+                   "<th scope=\"col\">questions</th>",
+                   count_covered(r) > UPRIGHT_MAX ? " class=\"many\"" : "");
     struct lmw_buf label = {0};
-    for (int k = 0; k < d->n_run; k++) {
+    for (int place = 0; place < d->n_run; place++) {
+        if (!is_covered(r, lmw_report_row(r, place)))
+            continue;
         label.len = 0;
-        lmw_report_label(r, k, &label);
-        element(out, "th", " scope=\"col\"", label.ptr);
+        lmw_report_label(r, lmw_report_row(r, place), &label);
+        lmw_buf_str(out, "<th scope=\"col\">");
+        element(out, "span", "", label.ptr);
+        lmw_buf_str(out, "</th>");
     }
     lmw_buf_free(&label);
-    lmw_buf_str(out, "<th scope=\"col\">best of local</th></tr></thead><tbody>");
+    lmw_buf_str(out, "<th scope=\"col\"><span>best of all</span></th></tr></thead><tbody>");
     for (int i = 0; i <= d->n_domain; i++) {
+        if (!is_asked(r, d, i))
+            continue;
         lmw_buf_str(out, "<tr>");
         element(out, "th", " scope=\"row\" class=\"text\"",
                 i < d->n_domain ? d->domain[i] : "all of them");
         lmw_buf_printf(out, "<td>%lld</td>", (long long)d->n_question[i]);
-        for (int k = 0; k <= d->n_run; k++)
-            put_coverage(&d->coverage[i * d->n_column + k], out);
+        for (int place = 0; place < d->n_run; place++) {
+            if (is_covered(r, lmw_report_row(r, place)))
+                put_coverage(&d->coverage[i * d->n_column + lmw_report_row(r, place)], out);
+        }
+        put_coverage(&d->coverage[i * d->n_column + lmw_local_column(d)], out);
         lmw_buf_str(out, "</tr>");
     }
     lmw_buf_str(out, "</tbody></table></div>");
@@ -228,11 +296,12 @@ static const struct {
     const char *place;
     int (*put)(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
 } places[] = {
-    {"@TABLE@", put_table},       {"@DEFINITIONS@", put_definitions},
-    {"@CAVEATS@", put_caveats},   {"@BREAKDOWNS@", put_breakdowns},
-    {"@DATA@", put_data},         {"@CHART_JS@", put_chart_js},
-    {"@ADVICE@", put_advice},     {"@DOMAINS@", put_domains},
-    {"@PICTURES@", put_pictures}, {"@VERSION@", put_version},
+    {"@TABLE@", put_table},     {"@DEFINITIONS@", put_definitions},
+    {"@CAVEATS@", put_caveats}, {"@BREAKDOWNS@", put_breakdowns},
+    {"@DATA@", put_data},       {"@CHART_JS@", put_chart_js},
+    {"@ADVICE@", put_advice},   {"@DOMAINS@", put_domains},
+    {"@RAILS@", put_rails},     {"@PICTURES@", put_pictures},
+    {"@VERSION@", put_version},
 };
 
 int lmw_report_html(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)

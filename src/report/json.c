@@ -52,12 +52,28 @@ static json_t *reasons_json(const struct lmw_summary *s)
     return list;
 }
 
+static json_t *rails_json(const struct lmw_summary *s)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < s->n_rail; i++) {
+        const struct lmw_rail_figures *f = &s->rail[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o}", "rail", lmw_json_text(f->name), "n",
+                      (json_int_t)f->energy_j.n, "share", lmw_json_number(f->share), "energy_j",
+                      lmw_json_interval(f->energy_j), "power_w", lmw_json_interval(f->power_w),
+                      "ipw", lmw_json_interval(f->ipw), "ipj", lmw_json_interval(f->ipj)));
+    }
+    return list;
+}
+
 static json_t *row_json(const struct lmw_summary *s)
 {
     json_t *o = json_object();
     put(o, "run", lmw_json_text(s->run.name));
     put(o, "model", lmw_json_text(s->model));
     put(o, "quantization", lmw_json_text(s->quantization));
+    put(o, "params", integer(s->params));
     put(o, "workload", lmw_json_text(s->workload));
     put(o, "backend", lmw_json_text(s->backend));
     put(o, "machine", lmw_json_text(s->machine));
@@ -99,7 +115,10 @@ static json_t *row_json(const struct lmw_summary *s)
     put(o, "perplexity", lmw_json_number(s->perplexity));
     put(o, "ppw", lmw_json_number(s->ppw));
     put(o, "ppj", lmw_json_number(s->ppj));
+    put(o, "rails", rails_json(s));
     put(o, "figures", figures_json(s));
+    put(o, "rank", s->rank ? json_integer(s->rank) : json_null());
+    put(o, "ranked_by", json_string(lmw_figures[s->ranked_by].key));
     put(o, "pareto", json_boolean(s->pareto));
     put(o, "dominated_by", lmw_json_text(s->dominated_by));
     return o;

@@ -70,6 +70,7 @@ static json_t *run_json(const struct lmw_pictures *p, int i)
     const struct lmw_run *run = &p->frame->run[i].run;
     json_t *o = json_object(), *list = json_array();
     put(o, "run", lmw_json_text(run->name));
+    put(o, "n", json_integer((json_int_t)p->frame->run[i].n));
     put(o, "latency_s", quantiles(p->frame, i, LMW_V_LATENCY));
     put(o, "ttft_s", quantiles(p->frame, i, LMW_V_TTFT));
     for (int k = 0; p->timelines && k < p->n_timeline[i]; k++)
@@ -131,10 +132,35 @@ static json_t *trend_json(const struct lmw_pictures *p)
     return o;
 }
 
+/* --- names and the ranking: of all rows, in the order of the JSON --- */
+
+static json_t *labels_json(const struct lmw_report *r)
+{
+    json_t *list = json_array();
+    struct lmw_buf label = {0};
+    for (int i = 0; i < r->n_row; i++) {
+        label.len = 0;
+        lmw_report_label(r, i, &label);
+        json_array_append_new(list, lmw_json_text(label.ptr));
+    }
+    lmw_buf_free(&label);
+    return list;
+}
+
+static json_t *order_json(const struct lmw_report *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->n_row; i++)
+        json_array_append_new(list, json_integer(lmw_report_row(r, i)));
+    return list;
+}
+
 int lmw_report_pictures(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
 {
     const struct lmw_pictures *p = r->pictures;
     json_t *o = json_object(), *runs = json_array();
+    put(o, "labels", labels_json(r));
+    put(o, "order", order_json(r));
     for (int i = 0; p && p->frame && i < p->frame->n_run && i < RUNS_MAX; i++)
         json_array_append_new(runs, run_json(p, i));
     put(o, "runs", runs);

@@ -57,7 +57,7 @@ for scheme in light dark; do
     sed -n 's/.*<pre id="probe">\(.*\)<\/pre>.*/\1/p' dom.html >seen.json
     [ -s seen.json ] || { echo "$scheme: the page did not come to its end"; tail -n 5 browser.log; exit 1; }
     want() { grep -q "$1" seen.json || { echo "$scheme: no $1 in $(cat seen.json)"; n_bad=$((n_bad + 1)); }; }
-    want '"shown":\["split","latency","routing","trend","environment"\]'
+    want '"shown":\["scatter","split","latency","routing","trend","environment"\]'
     want '"problems":\[\]'
     want '"charts":5'
     want '"before":"It keeps 53.3 % of the queries local, saves 47.9 % of the joules, and 97.7 % of the answers'

@@ -181,9 +181,37 @@ static void quantiles_cover(void **state)
     assert_in_range(held, 89, 100);
 }
 
+/* Each source's joules alone, over the records that say them. */
+static void joules_by_rail(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = run(f, "a");
+    static const char *const rails[] = {"{\"core\": 8000000, \"dram\": 2000000}",
+                                        "{\"core\": 12000000, \"d\\u0072am\": 8000000}", NULL};
+    for (int i = 0; i < 3; i++) {
+        struct lmw_record r = answer(i == 0 ? "q0" : i == 1 ? "q1" : "q2", i == 0);
+        metered(&r, i == 0 ? 10 : 20, 2);
+        r.energy_rails = rails[i];
+        put(f, a, &r);
+    }
+    const struct lmw_summary *s = summaries(f, 1);
+    assert_int_equal(s->n_rail, 2);
+    assert_string_equal(s->rail[0].name, "core");
+    assert_string_equal(s->rail[1].name, "dram");
+    assert_near(s->rail[0].share, 20.0 / 30, 1e-12);
+    assert_near(s->rail[0].energy_j.value, 10, 1e-12);
+    assert_near(s->rail[1].energy_j.value, 5, 1e-12);
+    assert_near(s->rail[1].power_w.value, 2.5, 1e-12);
+    assert_near(s->rail[0].ipj.value, 0.5 / 10, 1e-12);
+    assert_near(s->rail[1].ipw.value, 0.5 / 2.5, 1e-12);
+    assert_int_equal(s->rail[1].ipj.n, 2);
+    assert_true(s->rail[0].energy_j.lower >= 8 && s->rail[0].energy_j.upper <= 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(joules_by_rail, setup, teardown),
         cmocka_unit_test_setup_teardown(every_figure, setup, teardown),
         cmocka_unit_test_setup_teardown(over_which_records, setup, teardown),
         cmocka_unit_test_setup_teardown(bundles_are_as_wide_as_questions, setup, teardown),

@@ -216,6 +216,50 @@ static void breakdown_by_an_extra_field(void **state)
     assert_true(all[2].n_value == 3 && all[2].n[0] == 2);
 }
 
+/* By joules where they are known, among rows of one workload and its rails alone. */
+static void ranked_within_a_workload(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *run, *workload;
+        double score, joules;
+        int rank, place;
+    } rows_of[] = {{"a", "w", 1, 20, 3, 2},
+                   {"x", "v", 0, -1, 2, 4},
+                   {"b", "w", 1, 10, 1, 0},
+                   {"c", "w", 0.75, 10, 2, 1},
+                   {"y", "v", 0.5, -1, 1, 3}};
+    for (int i = 0; i < 5; i++) {
+        struct lmw_record r = answer("q", rows_of[i].score);
+        r.workload = rows_of[i].workload;
+        if (rows_of[i].joules > 0)
+            metered(&r, rows_of[i].joules, 1);
+        put(f, run(f, rows_of[i].run), &r);
+    }
+    struct lmw_summary *rows = summaries(f, 5);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(rows[i].rank, rows_of[i].rank);
+        assert_int_equal(rows[i].place, rows_of[i].place);
+        assert_int_equal(rows[i].ranked_by,
+                         rows_of[i].joules > 0 ? LMW_FIG_IPJ : LMW_FIG_ACCURACY);
+    }
+}
+
+/* A run over several data sets is not called by the first of them. */
+static void workloads_of_a_run(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const workloads[] = {"MMLU", "GPQA", "MMLU", NULL};
+    static const char *const ids[] = {"1", "2", "3", "4"};
+    int64_t a = run(f, "a");
+    for (int i = 0; i < 4; i++) {
+        struct lmw_record r = answer(ids[i], 1);
+        r.workload = workloads[i];
+        put(f, a, &r);
+    }
+    assert_string_equal(summaries(f, 1)->workload, "MMLU, GPQA");
+}
+
 static void unknown_run_lists_the_known(void **state)
 {
     struct fixture *f = *state;
@@ -238,6 +282,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bootstrap_covers_and_repeats, setup, teardown),
         cmocka_unit_test(pareto_front),
         cmocka_unit_test_setup_teardown(breakdown_by_an_extra_field, setup, teardown),
+        cmocka_unit_test_setup_teardown(ranked_within_a_workload, setup, teardown),
+        cmocka_unit_test_setup_teardown(workloads_of_a_run, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_run_lists_the_known, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,12 +107,14 @@ static void text_stays_narrow(void **state)
         snprintf(names[i], sizeof names[i], "%02d-%s%s", i, "ääääääääääääääääääää",
                  "ääääääääääääääääääää");
         rows[i].run.name = names[i];
-        rows[i].n_failed = 1;
+        rows[i].n_failed = 1 + i % 2;
         rows[i].run.finished = false;
     }
     lmw_report_text(&(struct lmw_report){.rows = rows, .n_row = N}, &out);
-    assert_non_null(strstr(out.ptr, "ä…  m"));
+    assert_non_null(strstr(out.ptr, "ä…  Q8_0"));
     assert_non_null(strstr(out.ptr, "and 37 more."));
+    assert_non_null(
+        strstr(out.ptr, "goes on: all rows (each 10 queries so far).")); /* as much of each */
     for (char *line = strtok(out.ptr, "\n"); line; line = strtok(NULL, "\n")) {
         int n = 0;
         for (char *c = line; *c; c++)
@@ -188,21 +190,73 @@ static void advice_follows_the_front(void **state)
     rows[1].energy_j.value = 0.25;
     rows[2].pareto = false;
     lmw_report_text(&r, &out);
-    assert_non_null(strstr(out.ptr,
-                           "\nFor under 0.500 J a query take Q4_K (90.0 % right for 0.250 J); "
-                           "with more to spend Q5_K (97.0 % right for\n  0.500 J).\n"));
+    assert_non_null(strstr(
+        out.ptr, "\nWhat to do\n- For under 0.500 J a query take Q4_K (90.0 % right for 0.250 "
+                 "J); with more to spend Q5_K (97.0 % right for\n  0.500 J).\n"));
     out.len = 0;
     rows[1].accuracy.upper = 0.96;
     lmw_report_text(&r, &out);
-    assert_non_null(strstr(out.ptr, "may not differ"));
+    assert_non_null(strstr(out.ptr, "Of Q4_K and Q5_K the cheaper may"));
     out.len = 0;
     rows[1].pareto = false;
     lmw_report_text(&r, &out);
-    assert_non_null(strstr(out.ptr, "\nTake Q5_K (97.0 % right for 0.500 J)"));
+    assert_non_null(strstr(out.ptr, "\n- Take Q5_K (97.0 % right for 0.500 J)"));
     out.len = 0;
-    rows[1].basis = "battery:BAT0"; /* joules of two kinds: nothing to say */
+    rows[1].basis = "battery:BAT0"; /* joules of two kinds: one row of the other says nothing */
     lmw_report_text(&r, &out);
-    assert_null(strstr(out.ptr, "Take "));
+    assert_null(strstr(out.ptr, "battery:BAT0): "));
+    lmw_buf_free(&out);
+}
+
+/* The best first, whatever the order they were recorded in; what nobody is right in is not marked,
+ * nor advised; what is not known stays out of brackets and columns. */
+static void ranking_comes_first(void **state)
+{
+    struct lmw_summary rows[] = {measured(), measured()};
+    struct lmw_report r = {.rows = rows, .n_row = 2};
+    struct lmw_buf out = {0};
+    rows[0].model = "worse";
+    rows[1].model = "better";
+    rows[0].figure[LMW_FIG_IPJ].value = 1;
+    rows[1].figure[LMW_FIG_IPJ].value = 2;
+    rows[1].pareto = false;
+    lmw_insight_rank(rows, 2);
+    rows[0].accuracy = (struct lmw_interval){0, NAN, NAN};
+    lmw_report_text(&r, &out);
+    const char *better = strstr(out.ptr, "\n1     better"),
+               *worse = strstr(out.ptr, "\n2     worse");
+    assert_true(better && worse && better < worse);
+    assert_non_null(strstr(out.ptr, "None of them is right even once"));
+    assert_non_null(strstr(out.ptr, "- No answer is right: look at some (`lmwatt export`)"));
+    assert_null(strstr(out.ptr, "nan"));
+    out.len = 0;
+    for (int i = 0; i < 2; i++) {
+        rows[i].energy_j = rows[i].ipj = rows[i].ipw = (struct lmw_interval){NAN, NAN, NAN};
+        rows[i].n_valid = 0;
+    }
+    lmw_report_text(&r, &out);
+    assert_null(strstr(out.ptr, "J/query"));
+    assert_non_null(strstr(out.ptr, "Without joules only accuracy speaks: better"));
+    lmw_buf_free(&out);
+}
+
+static void rails_stand_apart(void **state)
+{
+    struct lmw_summary row = measured();
+    struct lmw_report r = {.rows = &row, .n_row = 1};
+    struct lmw_rail_figures rail[] = {
+        {"core", 0.8, {0.4, 0.3, 0.5}, {20, 19, 21}, {0.05, 0.04, 0.06}, {2.4, 2.2, 2.6}},
+        {"dram", 0.2, {0.1, NAN, NAN}, {5, NAN, NAN}, {0.2, NAN, NAN}, {9.7, NAN, NAN}}};
+    struct lmw_buf out = {0};
+    row.rail = rail;
+    row.n_rail = 2;
+    lmw_report_text(&r, &out);
+    assert_non_null(strstr(out.ptr, "0.400 [0.300, 0.500]"));
+    assert_non_null(strstr(out.ptr, "\nm  dram      20.0"));
+    out.len = 0;
+    row.n_rail = 1; /* one rail is the whole: the table has it */
+    lmw_report_text(&r, &out);
+    assert_null(strstr(out.ptr, "by rail"));
     lmw_buf_free(&out);
 }
 
@@ -234,6 +288,8 @@ int main(void)
         cmocka_unit_test(columns_are_those_needed),
         cmocka_unit_test(text_stays_narrow),
         cmocka_unit_test(wide_tables_number_their_heads),
+        cmocka_unit_test(ranking_comes_first),
+        cmocka_unit_test(rails_stand_apart),
         cmocka_unit_test(advice_follows_the_front),
         cmocka_unit_test(breakdown_goes_the_shorter_way),
         cmocka_unit_test(json_has_null_for_unknown),
