@@ -157,7 +157,9 @@ static void put_breakdown(const struct lmw_report *r, const struct lmw_breakdown
         for (int k = 0; k < n_column; k++) {
             text.len = 0;
             lmw_report_grid_cell(r, b, row, k, &text);
-            element(out, row ? "td" : "th", k ? "" : " class=\"text\"", text.len ? text.ptr : "");
+            bool head = text.len && (row == 0 || k == 0);
+            const char *kind = k ? " scope=\"col\"" : " scope=\"row\" class=\"text\"";
+            element(out, head ? "th" : "td", head ? kind : "", text.len ? text.ptr : "");
         }
         lmw_buf_str(out, "</tr>");
     }
