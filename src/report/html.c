@@ -149,7 +149,9 @@ static void put_breakdown(const struct lmw_report *r, const struct lmw_breakdown
     struct lmw_buf text = {0};
     int n_row, n_column;
     lmw_report_grid_size(b, &n_row, &n_column);
-    lmw_buf_str(out, "<div class=\"wide\"><table><caption>% right by ");
+    lmw_buf_str(out, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"");
+    escape(out, b->field);
+    lmw_buf_str(out, "\"><table><caption>% right by ");
     escape(out, b->field);
     lmw_buf_str(out, "</caption>");
     for (int row = 0; row < n_row; row++) {
