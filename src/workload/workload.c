@@ -300,6 +300,32 @@ static bool is_wanted(const struct lmw_workload *w)
     return !w->opts.split;
 }
 
+static bool has_section(const struct lmw_workload *w, lmw_str name)
+{
+    for (size_t i = 0; i < json_array_size(w->rows.sections); i++)
+        if (lmw_str_is(name, json_string_value(json_array_get(w->rows.sections, i))))
+            return true;
+    return false;
+}
+
+/* At the end: was there each array that was asked for? */
+static int check_split(const struct lmw_workload *w, struct lmw_err *err)
+{
+    char have[200] = "";
+
+    for (size_t i = 0; i < json_array_size(w->rows.sections); i++)
+        snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", i ? ", " : "",
+                 json_string_value(json_array_get(w->rows.sections, i)));
+    for (const char *at = w->opts.split, *end; at; at = *end ? end + 1 : NULL) {
+        end = strchrnul(at, ',');
+        lmw_str name = {at, (size_t)(end - at)};
+        if (!has_section(w, name))
+            return lmw_fail(err, LMW_EARG, "no array '%.*s' in this document; there are: %s",
+                            LMW_FMT(name), have[0] ? have : "none with a name");
+    }
+    return 0;
+}
+
 static int make_record(struct lmw_workload *w, json_t *row, struct lmw_record *r,
                        struct lmw_arena *arena, struct lmw_err *err)
 {
@@ -330,7 +356,7 @@ static int read_record(struct lmw_workload *w, struct lmw_record *r, struct lmw_
     while ((rc = lmw_rows_next(&w->rows, &row, err)) > 0 && !is_wanted(w))
         json_decref(row);
     if (rc <= 0)
-        return rc;
+        return rc < 0 ? rc : check_split(w, err);
     rc = make_record(w, row, r, arena, err);
     json_decref(row);
     return rc < 0 ? rc : 1;

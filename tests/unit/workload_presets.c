@@ -478,6 +478,14 @@ static void splits_are_chosen(void **state)
     }
     assert_int_equal(lmw_workload_next(w, &r, &a, NULL), 0);
     lmw_workload_close(w);
+
+    struct lmw_err err = {0};
+    o.split = "test,dev";
+    assert_int_equal(lmw_workload_open_bytes_as(&w, lmw_str_from(text), "d.json", &o, NULL), 0);
+    while (lmw_workload_next(w, &r, &a, &err) > 0)
+        ;
+    assert_non_null(strstr(err.msg, "no array 'dev' in this document; there are: train, test"));
+    lmw_workload_close(w);
 }
 
 /* ---- the real files, where they are ---- */
