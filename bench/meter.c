@@ -62,6 +62,7 @@ static int costs(const char *source, bool json)
     }
     lmw_sleep_until_ns(lmw_now_ns() + lmw_meter_settle_ns(m));
     for (int i = 0; i < N_SPAN; i++) {
+        work();
         int64_t t = lmw_thread_cpu_ns();
         lmw_meter_span(m, &span[i], &e, &err);
         span_us += (double)(lmw_thread_cpu_ns() - t) * 1e-3 / N_SPAN;

@@ -25,10 +25,10 @@
  * Bounds are 3.3 standard errors, cut to what a counter that never runs backwards allows: E at a
  * mark is not below a value read before it, nor above a value written after it.
  *
- * Window: up to PAST updates before each edge and NEAR after it. In a long span the middle is
- * left out, which loses nothing: counters are absolute. (Of power readings all are used; span.c
- * splits what is long.) Memory is a few KB whatever the span's
- * length. */
+ * Window: up to PAST updates before each edge (twenty more make a counter's error 4 % smaller and
+ * its fit a quarter dearer) and NEAR after it. In a long span the middle is left out, which loses
+ * nothing: counters are absolute. (Of power readings all are used; span.c splits what is long.)
+ * Memory is a few KB whatever the span's length. */
 #include "meter/fit.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@
 #include "base/record.h"
 #include "meter/tick.h"
 
-enum { PAST = 64, NEAR = 32, MAX_READS = 4096, MAX_POINTS = 512 };
+enum { PAST = 40, PAST_READINGS = 64, NEAR = 32, MAX_READS = 4096, MAX_POINTS = 512 };
 static const double Z = 3.3;
 static const double CLEARLY = 6; /* e^6 times likelier */
 
@@ -220,9 +220,14 @@ struct points {
 
 static void point_add(struct points *p, double t_s)
 {
-    int at = p->n;
-    while (at > 0 && p->v[at - 1].t_s > t_s)
-        at--;
+    int at = 0, hi = p->n; /* at: how many are not later */
+    while (at < hi) {
+        int mid = (at + hi) / 2;
+        if (p->v[mid].t_s <= t_s)
+            at = mid + 1;
+        else
+            hi = mid;
+    }
     if ((at > 0 && p->v[at - 1].t_s == t_s) || p->n == MAX_POINTS)
         return;
     memmove(p->v + at + 1, p->v + at, (size_t)(p->n - at) * sizeof *p->v);
@@ -243,27 +248,36 @@ static void point_edge(struct points *p, const struct ticks *u, int64_t t_ns, in
     }
 }
 
-/* What runs between a and b: a known span, or the gap between two. Known spans are in order of
- * their starts. */
-static int kind_known(const struct known_spans *known, const struct ticks *u, double a, double b)
+/* The first known span that starts after t: they are in order of their starts. */
+static int span_after(const struct known_spans *known, int64_t t_ns)
+{
+    int lo = 0, hi = known->n;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (known->v[mid].start_ns <= t_ns)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* What runs between a and b: a known span, or the gap between two. *next is the first
+ * that starts later: it moves on with a. */
+static int kind_known(const struct known_spans *known, const struct ticks *u, double a, double b,
+                      int *next)
 {
     double mid = (a + b) / 2;
-    int lo = 0, hi = known->n; /* the first span that starts after mid */
-    while (lo < hi) {
-        int i = (lo + hi) / 2;
-        if (rel(u, known->v[i].start_ns) <= mid)
-            lo = i + 1;
-        else
-            hi = i;
-    }
-    if (lo > 0) {
-        const struct lmw_span *x = &known->v[lo - 1];
+    while (*next < known->n && rel(u, known->v[*next].start_ns) <= mid)
+        ++*next;
+    if (*next > 0) {
+        const struct lmw_span *x = &known->v[*next - 1];
         if (mid < rel(u, x->end_ns))
             return x->first_ns != LMW_NULL && mid >= rel(u, x->first_ns) ? DECODE : QUERY;
         if (a == rel(u, x->end_ns))
             return GAP;
     }
-    return lo < known->n && b == rel(u, known->v[lo].start_ns) ? GAP : UNKNOWN;
+    return *next < known->n && b == rel(u, known->v[*next].start_ns) ? GAP : UNKNOWN;
 }
 
 /* After the last known span its own pattern is expected to go on: gap, query (prefill, decode),
@@ -273,9 +287,10 @@ static void label(struct points *p, const struct known_spans *known, const struc
 {
     bool marked_first = span->first_ns != LMW_NULL;
     int since = 0, cycle = marked_first ? 3 : 2;
+    int next = span_after(known, u->t0_ns);
     for (int i = 0; i < p->n; i++) {
         double a = p->v[i].t_s, b = i + 1 < p->n ? p->v[i + 1].t_s : a + 1e-6;
-        p->v[i].kind = kind_known(known, u, a, b);
+        p->v[i].kind = kind_known(known, u, a, b, &next);
         if (a < rel(u, span->end_ns))
             continue;
         if (p->v[i].kind == UNKNOWN)
@@ -342,8 +357,8 @@ static bool is_news(const struct series *s, int64_t i, int64_t beside, double re
     return true;
 }
 
-/* Of power readings: PAST of them and some windows before the span, NEAR and a window after it,
- * but no more than there is room for. */
+/* Of power readings: PAST_READINGS of them and some windows before the span, NEAR and a window
+ * after it, but no more than there is room for. */
 static struct range find_readings(const struct series *s, int64_t first, int64_t n,
                                   const struct lmw_span *span, double renewal_s)
 {
@@ -352,7 +367,7 @@ static struct range find_readings(const struct series *s, int64_t first, int64_t
     int64_t at = lmw_series_upper(s, first, n, span->start_ns) - 1, from = at < first ? first : at;
     for (int k = 0; from > first && !(series_at(s, from)->flags & S_BROKEN) && k < MANY;) {
         if (at - from > MAX_READS ||
-            (k >= PAST && series_at(s, from)->t_ns < span->start_ns - 3 * window_ns))
+            (k >= PAST_READINGS && series_at(s, from)->t_ns < span->start_ns - 3 * window_ns))
             break;
         k += is_news(s, from - 1, from, renewal_s, &news_ns);
         from--;
@@ -400,10 +415,8 @@ static void gather(const struct series *s, int64_t first, int64_t n,
         }
     }
     int64_t from_ns = origin->t_ns, to_ns = series_at(s, range[n_range - 1].n - 1)->t_ns;
-    for (int i = known->n - 1; i >= 0; i--) {
+    for (int i = span_after(known, to_ns) - 1; i >= 0; i--) {
         const struct lmw_span *x = &known->v[i];
-        if (x->start_ns > to_ns)
-            continue;
         if (x->end_ns < from_ns)
             break; /* spans do not overlap but by mistake: a label more or less */
         point_add(p, rel(u, x->start_ns));
