@@ -33,6 +33,8 @@ struct lmw_meter {
     struct series series[MAX_SERIES];
     int64_t drained[MAX_SERIES], lost;
     uint32_t owed[MAX_SERIES]; /* flags for a stream's next sample */
+    char why[MAX_SERIES][240]; /* the last read that failed */
+    struct lmw_sampling sampling;
     int n;
     char basis[256];
     double interval_ns;
@@ -169,9 +171,21 @@ int lmw_meter_device(struct lmw_meter *m, int i, struct lmw_device *out, struct 
     return s->kind->device(s, out, err);
 }
 
-const char *lmw_meter_note(const struct lmw_meter *m, int i)
+const char *lmw_meter_note(struct lmw_meter *m, int i)
 {
-    return m->sources.v[i].note;
+    struct source *s = &m->sources.v[i];
+    pthread_mutex_lock(&m->lock);
+    if (s->kind->note && s->info.chosen)
+        s->kind->note(s, s->note, sizeof s->note);
+    pthread_mutex_unlock(&m->lock);
+    return s->note;
+}
+
+void lmw_meter_sampling(struct lmw_meter *m, struct lmw_sampling *out)
+{
+    pthread_mutex_lock(&m->lock);
+    *out = m->sampling;
+    pthread_mutex_unlock(&m->lock);
 }
 
 const char *lmw_meter_basis(const struct lmw_meter *m)
@@ -190,15 +204,19 @@ static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags
 {
     struct source *s = m->chosen[i];
     int64_t value = 0;
+    struct lmw_err why;
+    why.msg[0] = 0;
     int rc = LMW_EFORMAT;
     for (int tries = 0; tries < 3; tries++) {
         int64_t before = lmw_now_ns();
-        rc = s->kind->read(s, t_ns, &value, NULL);
+        rc = s->kind->read(s, t_ns, &value, &why);
         if (rc != LMW_EFORMAT && lmw_now_ns() - before < SLOW_READ_NS + 3 * s->read_ns)
             break;
         if (rc == LMW_EFORMAT)
             lmw_sleep_until_ns(before + 20000);
     }
+    if (rc < 0)
+        snprintf(m->why[i], sizeof m->why[i], "%s", why.msg);
     lmw_series_append(&m->series[i], t_ns, rc < 0 ? flags | S_FAIL : flags, value);
 }
 
@@ -221,6 +239,9 @@ static int64_t read_all(struct lmw_meter *m, uint32_t flags)
     if (asleep - m->asleep_ns > SUSPEND_NS)
         flags |= S_SUSPEND;
     m->asleep_ns = asleep;
+    m->sampling.n_poll += !(flags & S_MARK);
+    m->sampling.n_late += !!(flags & S_LATE);
+    m->sampling.n_suspend += !!(flags & S_SUSPEND);
     for (int i = 0; i < m->n; i++) {
         if (m->chosen[i]->kind->next)
             read_stream(m, i, t, flags);
@@ -296,11 +317,6 @@ void lmw_meter_stop(struct lmw_meter *m)
     m->threaded = false;
     read_all(m, 0);
     m->final = true;
-    for (int i = 0; i < m->n; i++) {
-        struct source *s = m->chosen[i];
-        if (s->kind->note)
-            s->kind->note(s, s->note, sizeof s->note);
-    }
 }
 
 /* How many samples each series had at one moment, and a copy of its running state. */
@@ -308,6 +324,19 @@ static void snapshot(struct lmw_meter *m, int i, struct series *out)
 {
     pthread_mutex_lock(&m->lock);
     *out = m->series[i];
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* "unreadable", with what the source itself said: what is gone, and where. */
+static void tell_why(struct lmw_meter *m, int i, struct lmw_energy *part)
+{
+    if (part->valid || strncmp(part->reason, "unreadable", 10) != 0)
+        return;
+    pthread_mutex_lock(&m->lock);
+    if (m->why[i][0])
+        snprintf(part->reason, sizeof part->reason,
+                 "unreadable: %.40s was lost: %s; bring it back, or name other meters",
+                 m->chosen[i]->info.name, m->why[i]);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -320,6 +349,7 @@ static void sum_energy(struct lmw_meter *m, const struct lmw_span *span, struct 
         struct lmw_energy part;
         snapshot(m, i, &s);
         lmw_span_energy(&s, s.n, m->final, &m->known, span, &part);
+        tell_why(m, i, &part);
         lmw_energy_add(out, &part);
         if (i < cap)
             rails[i] =

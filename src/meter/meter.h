@@ -90,9 +90,9 @@ const struct lmw_source_info *lmw_meter_source(const struct lmw_meter *m, int i)
 /* What source i's device says now: LMW_EUNAVAILABLE when it is no device. Not while the other
  * thread closes the meter; some 100 us to a few ms, so never between a query's marks. */
 int lmw_meter_device(struct lmw_meter *m, int i, struct lmw_device *out, struct lmw_err *err);
-/* Once the meter was stopped: what was wrong with the source's readings, in words; "" when
- * nothing was. */
-const char *lmw_meter_note(const struct lmw_meter *m, int i);
+/* What was wrong with the source's readings so far, in words; "" when nothing was. Good until the next
+ * call for this source. */
+const char *lmw_meter_note(struct lmw_meter *m, int i);
 /* What the joules cover: "rapl:package-0+rapl:dram-0", "~estimate", or "none". */
 const char *lmw_meter_basis(const struct lmw_meter *m);
 
@@ -109,8 +109,10 @@ struct lmw_span {
 
 struct lmw_energy {
     bool valid;
-    char reason[96];    /* when not valid: "pending", "reset", "gap", "no source", ... */
-    const char *method; /* "counter", "integral", "shared", "estimate" */
+    /* when not valid: "pending", "reset: ...", "gap: ...", "no source", ...; a source that could not be read
+     * with its own words: which file, and why not */
+    char reason[320];
+    const char *method;                    /* "counter", "integral", "shared", "estimate" */
     int64_t energy_uj, lower_uj, upper_uj; /* bounds hold for 95 % of spans at least */
     int64_t prefill_uj, decode_uj;         /* start..first, first..end */
     int64_t power_mean_mw, power_max_mw;
@@ -149,6 +151,12 @@ typedef int lmw_samples_fn(void *arg, const struct lmw_source_info *source, cons
 int lmw_meter_drain(struct lmw_meter *m, lmw_samples_fn *out, void *arg, struct lmw_err *err);
 /* Samples that were overwritten before a drain took them: the store lacks those. */
 int64_t lmw_meter_lost(const struct lmw_meter *m);
+/* What went wrong with the sampling since the meter was opened. */
+struct lmw_sampling {
+    int64_t n_poll, n_late; /* polls, and those that came more than an interval late */
+    int64_t n_suspend;      /* times the machine slept */
+};
+void lmw_meter_sampling(struct lmw_meter *m, struct lmw_sampling *out);
 
 /* The estimate's figures, fitted to a real meter. */
 struct lmw_calibration {

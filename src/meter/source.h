@@ -23,7 +23,7 @@ struct source {
      * rail whose path begins with its own; two rails of which one contains the other are never
      * added. */
     char nest[64];
-    char note[160];  /* what its kind's note() said when the meter was stopped */
+    char note[160];  /* what its kind's note() said last */
     bool by_default; /* in the kind's total when the kind is asked for: packages yes, cores no */
     struct source_file file[4]; /* the kind's own: what read() reads; closed with the source */
     void *state;                /* the kind's own, released by its close() */
@@ -57,7 +57,8 @@ struct source_kind {
      * S_NONE (not known what was between the one before and the next): 1, or 0 when there is none
      * yet. Called again and again, from the sampler and from marks. */
     int (*next)(struct source *s, int64_t now_ns, struct sample *out);
-    /* May be NULL: what was wrong with the readings so far, in words; nothing: *out as it was. */
+    /* May be NULL: what was wrong with the readings so far, in words; nothing: *out as it was. Never while
+     * read() or next() runs. */
     void (*note)(struct source *s, char *out, size_t cap);
     void (*start)(struct source *s, int64_t t_ns); /* may be NULL: sampling begins */
     void (*close)(struct source *s);               /* may be NULL */

@@ -125,6 +125,65 @@ static bool unsure(const struct lmw_summary *s, struct lmw_buf *out)
     return !s->estimated && (below > 0.05 || above > 0.05);
 }
 
+/* --- how the metering went: `metering` of the run's environment --- */
+
+json_t *lmw_report_metering(const struct lmw_summary *s)
+{
+    json_t *all = s->run.environment ? json_loads(s->run.environment, 0, NULL) : NULL;
+    json_t *found = json_incref(json_object_get(all, "metering"));
+    json_decref(all);
+    return found;
+}
+
+static long long metered(const struct lmw_summary *s, const char *what)
+{
+    json_t *m = lmw_report_metering(s);
+    long long n = json_integer_value(json_object_get(m, what));
+    json_decref(m);
+    return n;
+}
+
+static void put_count(struct lmw_buf *out, long long n)
+{
+    if (n >= 1000)
+        put_count(out, n / 1000);
+    lmw_buf_printf(out, n >= 1000 ? ",%03lld" : "%lld", n % 1000);
+}
+
+static bool overwritten(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    long long n = metered(s, "samples_lost");
+    put_count(out, n);
+    return n > 0;
+}
+
+static bool late(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    long long n = metered(s, "polls_late"), of = metered(s, "polls");
+    put_count(out, n);
+    lmw_buf_str(out, " of ");
+    put_count(out, of);
+    return 20 * n > of;
+}
+
+static bool slept(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    long long n = metered(s, "suspends");
+    lmw_buf_printf(out, n == 1 ? "once" : "%lld times", n);
+    return n > 0;
+}
+
+static bool noted(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    json_t *m = lmw_report_metering(s), *note;
+    const char *source;
+    size_t begun = out->len;
+    json_object_foreach(json_object_get(m, "notes"), source, note) lmw_buf_printf(
+        out, "%s%s: %s", out->len > begun ? "; " : "", source, json_string_value(note));
+    json_decref(m);
+    return out->len > begun;
+}
+
 static const struct {
     const char *what;
     caveat_fn *applies;
@@ -151,6 +210,13 @@ static const struct {
      "something else ran)",
      slowed},
     {"The meter's own error bounds on the joules", unsure},
+    {"Readings a power source could not give, or that were not understood", noted},
+    {"Raw samples overwritten before they were stored: the joules are whole, but cannot be computed "
+     "again",
+     overwritten},
+    {"Polls of the meter that came late, for others kept the machine busy: bounds are wider",
+     late},
+    {"The machine slept during the run: queries it slept in have no joules", slept},
 };
 
 /* The rows a caveat applies to, best ranked first, and how much. */

@@ -55,6 +55,9 @@ void lmw_report_advice(const struct lmw_report *r, struct lmw_buf *out);
  * drift. One per line. */
 void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out);
 
+/* How the metering of the row's run went, as it is stored; NULL: not known. A new reference. */
+json_t *lmw_report_metering(const struct lmw_summary *s);
+
 /* pictures.c: what report.html draws, as JSON. */
 int lmw_report_pictures(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
 

@@ -1,5 +1,5 @@
 /* The report for machines: every figure of every row, with its interval; unknown is null. */
-#include "report/report.h"
+#include "report/columns.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -107,6 +107,8 @@ static json_t *row_json(const struct lmw_summary *s)
     put(o, "idle_before_mw", integer(s->run.idle_before_mw));
     put(o, "idle_loaded_mw", integer(s->run.idle_loaded_mw));
     put(o, "idle_after_mw", integer(s->run.idle_after_mw));
+    json_t *metering = lmw_report_metering(s);
+    put(o, "metering", metering ? metering : json_null());
     put(o, "file_bytes", integer(s->run.file_bytes));
     put(o, "peak_rss_bytes", integer(s->run.peak_rss_bytes));
     put(o, "ipw", lmw_json_interval(s->ipw));

@@ -411,6 +411,34 @@ int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct 
     return rc;
 }
 
+int lmw_store_add_metering(struct lmw_store *s, int64_t run_id, const struct lmw_metering *m,
+                           struct lmw_err *err)
+{
+#define ADD(name) "'$." name "', coalesce(was ->> '$." name "', 0) + ?"
+    struct sql q;
+    int rc = lmw_sql(
+        &q, s,
+        "UPDATE runs SET environment = (SELECT json_set(coalesce(environment, '{}'),"
+        " '$.metering', json_set(was, " ADD("polls") ", " ADD("polls_late") ", " ADD("suspends") ", " ADD(
+            "samples_lost") ", '$.notes',"
+                            " json_patch(coalesce(was -> '$.notes', '{}'), ?)))"
+                            " FROM (SELECT coalesce(environment -> '$.metering', '{}') AS was))"
+                            " WHERE id = ?",
+        err);
+#undef ADD
+    if (rc == LMW_OK) {
+        lmw_sql_int(&q, m->polls);
+        lmw_sql_int(&q, m->polls_late);
+        lmw_sql_int(&q, m->suspends);
+        lmw_sql_int(&q, m->samples_lost);
+        lmw_sql_text(&q, m->notes);
+        lmw_sql_int(&q, run_id);
+        rc = lmw_sql_step(&q, err);
+    }
+    lmw_sql_end(&q);
+    return rc;
+}
+
 static const char *keep_text(struct sql *q, int i, struct lmw_arena *arena, bool *full)
 {
     const char *text = lmw_sql_get_text(q, i);

@@ -66,6 +66,16 @@ int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
                         struct lmw_err *err);
 int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
                          struct lmw_err *err); /* finished, idle, rss */
+/* How the metering of a run went, kept in its environment as `metering`: counts are added to those of
+ * earlier processes of the run. */
+struct lmw_metering {
+    int64_t polls, polls_late; /* late: by more than an interval */
+    int64_t suspends;          /* times the machine slept */
+    int64_t samples_lost;      /* raw samples that were overwritten before they were stored */
+    const char *notes;         /* JSON: what was wrong with a source's readings, by its name */
+};
+int lmw_store_add_metering(struct lmw_store *s, int64_t run_id, const struct lmw_metering *m,
+                           struct lmw_err *err);
 /* All runs, oldest first, strings in the arena. Returns the count or an error. */
 int lmw_store_runs(struct lmw_store *s, struct lmw_arena *arena, struct lmw_run **out,
                    struct lmw_err *err);

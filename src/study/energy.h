@@ -32,7 +32,7 @@ struct energy_book {
     int64_t shared_at_ns, retry_ns; /* when a window was shared last; not before which to ask */
     int64_t n_valid, n_invalid;     /* settled so far */
     double sum_uj;                  /* of the valid ones */
-    char reason[96];                /* why the first invalid one is */
+    char reason[320];               /* why the first invalid one is */
     struct lmw_energy last;         /* of the record that is being stored: it points in here */
     char rails[2048];               /* and here: its joules by source, JSON */
 };

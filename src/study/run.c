@@ -114,6 +114,28 @@ static int measure_missing(struct job *j, int64_t max_new, struct lmw_err *err)
     return lmw_flight(j, max_new, err);
 }
 
+/* What the joules' reader must know of how they came about. */
+static int store_metering(const struct job *j, struct lmw_err *err)
+{
+    struct lmw_meter *m = j->st->meter;
+    struct lmw_sampling now;
+    json_t *notes = json_object();
+    lmw_meter_sampling(m, &now);
+    for (int i = 0; i < lmw_meter_n_source(m); i++) {
+        const char *note = lmw_meter_note(m, i);
+        if (note[0])
+            json_object_set_new(notes, lmw_meter_source(m, i)->name, json_string(note));
+    }
+    char *text = json_dumps(notes, JSON_COMPACT);
+    struct lmw_metering sum = {now.n_poll - j->sampled.n_poll, now.n_late - j->sampled.n_late,
+                               now.n_suspend - j->sampled.n_suspend, lmw_meter_lost(m) - j->lost,
+                               text ? text : "{}"};
+    int rc = lmw_store_add_metering(j->st->store, j->run.id, &sum, err);
+    free(text);
+    json_decref(notes);
+    return rc;
+}
+
 /* What is done however the measuring ended: the first error stays the one that is told. */
 static int wind_up(struct job *j, int rc, struct lmw_err *err)
 {
@@ -129,6 +151,8 @@ static int wind_up(struct job *j, int rc, struct lmw_err *err)
     int end = lmw_energy_finish(&j->book, lmw_flight_frontier(j), rc < 0 ? NULL : err);
     if (rc == LMW_OK && (rc = end) == LMW_OK)
         rc = lmw_job_check_energy(j, err);
+    if (measured && (end = store_metering(j, rc < 0 ? NULL : err)) < 0 && rc == LMW_OK)
+        rc = end;
     lmw_backend_close(j->backend);
     lmw_meter_mark(st->meter);
     j->run.finished = rc == LMW_OK && j->result->n_there + j->result->n_done == j->result->n_total;
@@ -194,6 +218,8 @@ int lmw_study_measure(struct study *st, int i_run, const struct plan *plan, int6
     };
     if (rc == LMW_OK && (result->n_there < result->n_total || !j.run.finished)) {
         rc = lmw_energy_begin(&j.book, err);
+        lmw_meter_sampling(st->meter, &j.sampled);
+        j.lost = lmw_meter_lost(st->meter);
         if (rc == LMW_OK && result->n_there < result->n_total)
             rc = measure_missing(&j, max_new, err);
         rc = wind_up(&j, rc, err);

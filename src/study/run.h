@@ -35,7 +35,9 @@ struct job {
     int64_t answer_ns, answer_tok;       /* of this process */
     int64_t n_scored, rss_max, begin_ns; /* begin: the first query */
     double sum_score;
-    struct lmw_buf text; /* an answer, as UTF-8 */
+    struct lmw_sampling sampled; /* of the meter when this run began: it is the study's */
+    int64_t lost;                /* likewise */
+    struct lmw_buf text;         /* an answer, as UTF-8 */
 };
 
 /* Measures what is not recorded yet, at most max_new queries (0: all). */

@@ -104,7 +104,7 @@ struct lmw_study_run {
     bool resumed, finished;
     int64_t n_total, n_there /* before */, n_done /* now */, n_error;
     int64_t n_energy_valid, n_energy_invalid; /* of what was done now */
-    char energy_reason[96];                   /* of the first that is not valid; "" */
+    char energy_reason[320];                  /* of the first that is not valid; "" */
     int64_t n_scored;
     double accuracy;       /* over what was done now; NaN */
     char first_error[508]; /* of the first query that failed; "" */

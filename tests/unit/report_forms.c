@@ -161,6 +161,37 @@ static void json_has_null_for_unknown(void **state)
     lmw_buf_free(&out);
 }
 
+/* What went wrong while metering stands beside the joules, in each form; what did not is not said. */
+static void how_the_metering_went_is_told(void **state)
+{
+    struct lmw_summary row = measured();
+    struct lmw_report r = {.rows = &row, .n_row = 1};
+    struct lmw_buf text = {0}, json = {0}, page = {0};
+    row.run.environment = "{\"metering\":{\"polls\":12000,\"polls_late\":1500,\"suspends\":1,"
+                          "\"samples_lost\":1203,\"notes\":{\"wall:plug\":\"7 lines not "
+                          "understood\"}}}";
+    lmw_report_text(&r, &text);
+    assert_non_null(strstr(text.ptr, "(1,203)"));
+    assert_non_null(strstr(text.ptr, "overwritten before they were stored"));
+    assert_non_null(strstr(text.ptr, "1,500 of 12,000"));
+    assert_non_null(strstr(text.ptr, "wall:plug: 7 lines not understood"));
+    assert_non_null(strstr(text.ptr, "slept during the run"));
+    assert_int_equal(lmw_report_json(&r, &json, NULL), 0);
+    assert_non_null(strstr(json.ptr, "\"samples_lost\": 1203"));
+    assert_int_equal(lmw_report_html(&r, &page, NULL), 0);
+    assert_non_null(strstr(page.ptr, "1,203"));
+    row.run.environment = "{\"metering\":{\"polls\":12000,\"polls_late\":15,\"suspends\":0,"
+                          "\"samples_lost\":0,\"notes\":{}}}";
+    text.len = 0;
+    lmw_report_text(&r, &text);
+    assert_null(strstr(text.ptr, "overwritten"));
+    assert_null(strstr(text.ptr, "12,000"));
+    assert_null(strstr(text.ptr, "slept"));
+    lmw_buf_free(&text);
+    lmw_buf_free(&json);
+    lmw_buf_free(&page);
+}
+
 static void page_is_whole_and_escaped(void **state)
 {
     struct lmw_summary row = measured();
@@ -293,6 +324,7 @@ int main(void)
         cmocka_unit_test(advice_follows_the_front),
         cmocka_unit_test(breakdown_goes_the_shorter_way),
         cmocka_unit_test(json_has_null_for_unknown),
+        cmocka_unit_test(how_the_metering_went_is_told),
         cmocka_unit_test(page_is_whole_and_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,30 @@ static void test_runs(void **state)
     lmw_store_close(s);
 }
 
+/* Counts of a run's processes are added, notes are kept, and the rest of the environment stays. */
+static void test_metering_is_added_up(void **state)
+{
+    struct lmw_store *s = open_store();
+    struct lmw_err err = {0};
+    struct lmw_arena arena;
+    struct lmw_run run = new_run("one", "aaaa"), *all;
+    struct lmw_metering first = {100, 2, 0, 1000, "{\"bmc\":\"3 questions\"}"},
+                        second = {50, 1, 1, 203, "{\"wall:x\":\"a line\"}"};
+    bool resumed;
+    run.environment = "{\"cpu\":\"fast\"}";
+    assert_int_equal(lmw_arena_open(&arena, 1 << 20, &err), LMW_OK);
+    assert_int_equal(lmw_store_begin_run(s, &run, &resumed, &err), LMW_OK);
+    assert_int_equal(lmw_store_add_metering(s, run.id, &first, &err), LMW_OK);
+    assert_int_equal(lmw_store_add_metering(s, run.id, &second, &err), LMW_OK);
+    assert_int_equal(lmw_store_runs(s, &arena, &all, &err), 1);
+    assert_string_equal(all[0].environment,
+                        "{\"cpu\":\"fast\",\"metering\":{\"polls\":150,\"polls_late\":3,"
+                        "\"suspends\":1,\"samples_lost\":1203,\"notes\":{\"bmc\":\"3 questions\","
+                        "\"wall:x\":\"a line\"}}}");
+    lmw_arena_close(&arena);
+    lmw_store_close(s);
+}
+
 static void test_energy_is_settled_once(void **state)
 {
     struct lmw_store *s = open_store();
@@ -612,6 +636,7 @@ int main(void)
         TEST(test_every_column_survives),
         TEST(test_a_query_counts_once),
         TEST(test_runs),
+        TEST(test_metering_is_added_up),
         TEST(test_energy_is_settled_once),
         TEST(test_samples_come_back_in_order),
         TEST(test_an_older_file_is_migrated),

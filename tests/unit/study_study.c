@@ -90,6 +90,7 @@ static void test_a_record_says_it_all(void **state)
         "\"cpu\":\"",
         "\"processors\":",
         "\"name\":\"rapl:package-0\"",
+        "\"metering\":{\"polls\":",
         "\"command\":\"lmwatt measure --url http://***@host:1/ -m x\"",
     };
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
@@ -192,6 +193,8 @@ static void test_a_meter_that_disappears(void **state)
     o.run.run = "strict";
     assert_int_equal(study(&o, &run, &err), LMW_EUNAVAILABLE);
     assert_non_null(strstr(err.msg, "--require-energy"));
+    assert_non_null(strstr(err.msg, "rapl:package-0")); /* which meter, and where it was */
+    assert_non_null(strstr(err.msg, "intel-rapl:0/energy_uj: No such file"));
     assert_false(run.finished);
     assert_true(run.n_done >= 3);
 }
