@@ -3,6 +3,13 @@
 #define LMW_BASE_STAT_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* A figure and its 95 % interval; NaN is "not known". */
+struct lmw_interval {
+    double value, lower, upper;
+    int64_t n; /* records it is made of */
+};
 
 double lmw_mean(const double *x, size_t n);
 double lmw_sd(const double *x, size_t n); /* sample (n - 1) */

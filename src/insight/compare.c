@@ -1,7 +1,8 @@
 /* Paired comparison of two runs. Every figure is over the questions where both have it, and both
  * sides are drawn in the same resamples, so what makes a question hard or long cancels. */
 #include "insight/insight.h"
-#include "insight/resample.h"
+
+#include "base/resample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static int find_common(struct common *c, const struct lmw_frame *f, int a, int b
 /* --- figures --- */
 
 /* Four columns a figure: top and bottom of a, top and bottom of b. */
-static void fill(struct sums *s, const struct common *c, const int32_t *unit, int64_t *n)
+static void fill(struct lmw_sums *s, const struct common *c, const int32_t *unit, int64_t *n)
 {
     for (int i = 0; i < c->n; i++) {
         for (int k = 0; k < LMW_N_PAIR; k++) {
@@ -95,7 +96,7 @@ static void sides_of(const double *sum, double out[N_SIDE])
     out[RATIO] = out[B] / out[A];
 }
 
-static void draw_pairs(struct sums *s, const struct resample *r, double *draws)
+static void draw_pairs(struct lmw_sums *s, const struct lmw_resample *r, double *draws)
 {
     double side[N_SIDE];
     for (int b = 0; b < LMW_RESAMPLES; b++) {
@@ -111,8 +112,8 @@ static void draw_pairs(struct sums *s, const struct resample *r, double *draws)
 static int compare_figures(const struct common *c, struct lmw_comparison *out,
                            struct lmw_arena scratch, struct lmw_err *err)
 {
-    struct resample r;
-    struct sums s;
+    struct lmw_resample r;
+    struct lmw_sums s;
     double total[4 * LMW_N_PAIR], side[N_SIDE];
     int64_t n[LMW_N_PAIR] = {0};
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)c->n);

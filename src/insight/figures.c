@@ -218,7 +218,7 @@ static uint32_t absent_parts(const struct lmw_frame *f, const struct lmw_frame_r
     return ~known & ((1u << N_PART) - 1);
 }
 
-static void fill(struct sums *s, const struct plan *p, const struct lmw_frame *f,
+static void fill(struct lmw_sums *s, const struct plan *p, const struct lmw_frame *f,
                  const struct lmw_frame_run *run, const struct run_units *u)
 {
     double part[N_PART];
@@ -238,11 +238,11 @@ static double figure_of(const struct plan *p, int k, const double *sum)
 }
 
 static int ratios(const struct lmw_frame *f, const struct lmw_frame_run *run,
-                  const struct run_units *u, const struct resample *r, struct lmw_interval *figure,
-                  struct lmw_arena scratch, struct lmw_err *err)
+                  const struct run_units *u, const struct lmw_resample *r,
+                  struct lmw_interval *figure, struct lmw_arena scratch, struct lmw_err *err)
 {
     struct plan p;
-    struct sums s;
+    struct lmw_sums s;
     double total[COLUMNS_MAX];
     double *draws = LMW_NEW(&scratch, double, (size_t)LMW_N_FIGURE *LMW_RESAMPLES);
     make_plan(&p, absent_parts(f, run));
@@ -349,7 +349,7 @@ static struct lmw_interval accuracy(const struct lmw_frame *f, const struct lmw_
 }
 
 int lmw_run_figures(const struct lmw_frame *f, int i_run, const struct run_units *u,
-                    struct resample *resample, struct lmw_interval *figure,
+                    struct lmw_resample *resample, struct lmw_interval *figure,
                     struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_frame_run *run = &f->run[i_run];

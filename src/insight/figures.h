@@ -2,7 +2,8 @@
 #ifndef LMW_INSIGHT_FIGURES_H
 #define LMW_INSIGHT_FIGURES_H
 
-#include "insight/resample.h"
+#include "base/resample.h"
+#include "insight/insight.h"
 
 /* The run's questions as units, for what follows. */
 struct run_units {
@@ -15,12 +16,12 @@ int lmw_run_units(struct run_units *u, const struct lmw_frame *f, int run, int32
 
 /* figure[LMW_N_FIGURE]. */
 int lmw_run_figures(const struct lmw_frame *f, int run, const struct run_units *u,
-                    struct resample *resample, struct lmw_interval *figure,
+                    struct lmw_resample *resample, struct lmw_interval *figure,
                     struct lmw_arena scratch, struct lmw_err *err);
 
 /* out[n_rail of the run]. */
 int lmw_run_rails(const struct lmw_frame *f, int run, const struct run_units *u,
-                  struct resample *resample, struct lmw_rail_figures *out,
+                  struct lmw_resample *resample, struct lmw_rail_figures *out,
                   struct lmw_arena scratch, struct lmw_err *err);
 
 #endif

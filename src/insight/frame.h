@@ -11,17 +11,12 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/stat.h"
 #include "store/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* A figure and its 95 % interval; NaN is "not known". */
-struct lmw_interval {
-    double value, lower, upper;
-    int64_t n; /* records it is made of */
-};
 
 /* What a record contributes. Joules, watts, seconds, bytes: SI units, whatever the store's are.
  * The joules and watts of a record whose energy is not valid are NaN. */

@@ -84,8 +84,9 @@ static double speed_of(const struct lmw_frame *f, size_t from, size_t to)
     return tokens / seconds;
 }
 
-static int summarise(const struct lmw_frame *f, int i, int32_t *stamp, struct resample *resample,
-                     struct lmw_summary *s, struct lmw_arena scratch, struct lmw_err *err)
+static int summarise(const struct lmw_frame *f, int i, int32_t *stamp,
+                     struct lmw_resample *resample, struct lmw_summary *s,
+                     struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_frame_run *run = &f->run[i];
     struct run_units u;
@@ -112,7 +113,7 @@ static int summarise(const struct lmw_frame *f, int i, int32_t *stamp, struct re
 int lmw_frame_summaries(const struct lmw_frame *f, struct lmw_arena *arena,
                         struct lmw_summary **out, struct lmw_err *err)
 {
-    struct resample resample;
+    struct lmw_resample resample;
     struct lmw_summary *rows = LMW_NEW(arena, struct lmw_summary, (size_t)f->n_run);
     int32_t *stamp = LMW_NEW(arena, int32_t, (size_t)f->n_query + 1);
     int rc;

@@ -1,7 +1,8 @@
 /* Queries in flight, from begins and ends: n(t) is a staircase, its integral I(t) a polygon, and the
  * mean over a query is (I(end) - I(begin)) / (end - begin), itself included. */
 #include "insight/insight.h"
-#include "insight/resample.h"
+
+#include "base/resample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static const struct {
     {ACC, ACC_N}, {RIGHT, JOULES}, {JOULES, JOULES_N}, {SECONDS, SECONDS_N}, {FIRST, FIRST_N}};
 enum { N_FIGURE = sizeof figures / sizeof *figures };
 
-static void add(struct sums *s, int u, const struct lmw_frame *f, size_t i)
+static void add(struct lmw_sums *s, int u, const struct lmw_frame *f, size_t i)
 {
     double acc = f->v[LMW_V_ACC][i], joules = f->v[LMW_V_ENERGY][i], first = f->v[LMW_V_TTFT][i];
     double v[N_SUM] = {[SECONDS] = f->v[LMW_V_LATENCY][i], [SECONDS_N] = 1};
@@ -100,14 +101,14 @@ static void add(struct sums *s, int u, const struct lmw_frame *f, size_t i)
 
 /* The records at[0 .. n - 1] of a bucket. */
 static int figures_of(struct lmw_load *out, const struct lmw_frame *f, const int32_t *at, int n,
-                      struct resample *r, struct lmw_arena scratch, struct lmw_err *err)
+                      struct lmw_resample *r, struct lmw_arena scratch, struct lmw_err *err)
 {
     struct lmw_interval *to[N_FIGURE] = {&out->accuracy, &out->ipj, &out->energy, &out->latency,
                                          &out->ttft};
     double total[N_SUM];
     double *draws = LMW_NEW(&scratch, double, (size_t)N_FIGURE *LMW_RESAMPLES);
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)n);
-    struct sums s;
+    struct lmw_sums s;
     int n_unit = unit ? lmw_units(unit, n) : 0;
     if (!draws || !unit || lmw_sums_open(&s, n_unit, N_SUM, &scratch, err) < 0)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d records", n);
@@ -144,7 +145,7 @@ static void take(struct bucket *b, const struct lmw_frame *f, size_t i, double i
 }
 
 static int fill(struct lmw_load *out, const struct bucket *b, int k, const struct lmw_frame *f,
-                struct resample *r, struct lmw_arena scratch, struct lmw_err *err)
+                struct lmw_resample *r, struct lmw_arena scratch, struct lmw_err *err)
 {
     *out = (struct lmw_load){.from = k ? (1 << (k - 1)) + 1 : 1, .to = 1 << k, .n = b->n};
     out->in_flight = b->in_flight / b->n;
@@ -158,7 +159,7 @@ int lmw_loads_of(const struct lmw_frame *f, int i_run, struct lmw_load out[LMW_L
     const struct lmw_frame_run *run = &f->run[i_run];
     struct step *step = LMW_NEW(&scratch, struct step, 2 * run->n + 1);
     struct bucket bucket[LMW_LOADS_MAX] = {0};
-    struct resample r;
+    struct lmw_resample r;
     int n_out = 0, rc = lmw_resample_open(&r, &scratch, err);
     for (int k = 0; k < LMW_LOADS_MAX && step; k++) {
         if (!(bucket[k].at = LMW_NEW(&scratch, int32_t, run->n + 1)))

@@ -12,7 +12,7 @@ static const struct {
 } figures[] = {{J, J_N}, {W, W_N}, {ACC_W, W_ACC}, {ACC_J, J_ACC}};
 enum { N_FIGURE = sizeof figures / sizeof *figures };
 
-static void add(struct sums *s, int unit, int column, double joules, double watts, double acc)
+static void add(struct lmw_sums *s, int unit, int column, double joules, double watts, double acc)
 {
     double v[N_SUM] = {0};
     if (!isfinite(joules))
@@ -36,7 +36,7 @@ static void add(struct sums *s, int unit, int column, double joules, double watt
 }
 
 /* Returns all joules of the records that know the rail. */
-static double fill(struct sums *s, const struct lmw_frame *f, const struct lmw_frame_run *run,
+static double fill(struct lmw_sums *s, const struct lmw_frame *f, const struct lmw_frame_run *run,
                    int rail, const struct run_units *u)
 {
     double all = 0;
@@ -51,14 +51,14 @@ static double fill(struct sums *s, const struct lmw_frame *f, const struct lmw_f
 }
 
 int lmw_run_rails(const struct lmw_frame *f, int i_run, const struct run_units *u,
-                  struct resample *r, struct lmw_rail_figures *out, struct lmw_arena scratch,
+                  struct lmw_resample *r, struct lmw_rail_figures *out, struct lmw_arena scratch,
                   struct lmw_err *err)
 {
     const struct lmw_frame_run *run = &f->run[i_run];
     double total[LMW_RAILS_MAX * N_SUM], all[LMW_RAILS_MAX];
     size_t n = (size_t)run->n_rail * N_FIGURE * LMW_RESAMPLES;
     double *draws = LMW_NEW(&scratch, double, n + 1);
-    struct sums s;
+    struct lmw_sums s;
     int rc = lmw_sums_open(&s, u->n_unit, run->n_rail * N_SUM, &scratch, err);
     if (rc < 0 || !draws)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d rails", run->n_rail);

@@ -70,7 +70,7 @@ static void make_plan(struct lines *l)
     }
 }
 
-static void fill(struct sums *s, const struct lines *l, const int32_t *unit)
+static void fill(struct lmw_sums *s, const struct lines *l, const int32_t *unit)
 {
     double v[AXES_MAX + 1] = {[ONE] = 1};
     for (size_t i = 0; i < l->n; i++) {
@@ -96,10 +96,10 @@ static void line_of(const double *sum, const int at[N_SUM], double *slope, doubl
     *intercept = my - *slope * mx;
 }
 
-static int draw_lines(struct lines *l, const int32_t *unit, int n_unit, struct resample *r,
+static int draw_lines(struct lines *l, const int32_t *unit, int n_unit, struct lmw_resample *r,
                       struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
-    struct sums s;
+    struct lmw_sums s;
     size_t n = (size_t)l->n_line * LMW_RESAMPLES;
     double *slope = LMW_NEW(&scratch, double, n), *intercept = LMW_NEW(&scratch, double, n);
     make_plan(l);
@@ -164,7 +164,7 @@ static void fit(const double *x, const double *y, size_t n, struct lmw_regressio
     out->r2 = yy > 0 ? 1 - residual / yy : 1;
 }
 
-static int regress(struct lines *l, const int32_t *unit, int n_unit, struct resample *r,
+static int regress(struct lines *l, const int32_t *unit, int n_unit, struct lmw_resample *r,
                    struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_interval unknown = {(double)NAN, (double)NAN, (double)NAN, 0};
@@ -181,7 +181,7 @@ int lmw_regress(const double *x, const double *y, size_t n, struct lmw_regressio
 {
     static const struct line only = {0, 1};
     struct lines l = {.axis = {x, y}, .n_axis = 2, .n = n, .line = &only, .n_line = 1};
-    struct resample r;
+    struct lmw_resample r;
     int32_t *unit = LMW_NEW(&scratch, int32_t, n + 1);
     int rc = lmw_resample_open(&r, &scratch, err);
     if (rc == LMW_OK && !unit)
@@ -244,7 +244,7 @@ static double axis_of(const struct lmw_frame *f, size_t i, enum axis axis)
     return NAN;
 }
 
-static int run_lines(const struct lmw_frame *f, int i_run, int32_t *stamp, struct resample *r,
+static int run_lines(const struct lmw_frame *f, int i_run, int32_t *stamp, struct lmw_resample *r,
                      struct lmw_regression *out, struct lmw_arena scratch, struct lmw_err *err)
 {
     const struct lmw_frame_run *run = &f->run[i_run];
@@ -265,7 +265,7 @@ static int run_lines(const struct lmw_frame *f, int i_run, int32_t *stamp, struc
 int lmw_frame_lines(const struct lmw_frame *f, struct lmw_regression (*out)[LMW_N_LINE],
                     struct lmw_arena scratch, struct lmw_err *err)
 {
-    struct resample r;
+    struct lmw_resample r;
     int32_t *stamp = LMW_NEW(&scratch, int32_t, (size_t)f->n_query + 1);
     int rc = lmw_resample_open(&r, &scratch, err);
     if (rc == LMW_OK && !stamp)

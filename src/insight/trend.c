@@ -11,7 +11,8 @@
  * (Shapley's value of the two in logarithms). It needs the crossed pairs, old model on new machine
  * and new model on old, and is refused without. */
 #include "insight/insight.h"
-#include "insight/resample.h"
+
+#include "base/resample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static double metric_of(const struct pairs *p, int run)
     return p->rows[run].figure[p->metric].value;
 }
 
-static int sum_run(const struct pairs *p, int run, const int32_t *unit, int at, struct sums *s)
+static int sum_run(const struct pairs *p, int run, const int32_t *unit, int at, struct lmw_sums *s)
 {
     const struct lmw_frame_run *r = &p->f->run[run];
     int n = 0;
@@ -122,8 +123,8 @@ static int draw_factors(const struct pairs *p, const int place[N_PLACE], bool cr
                         struct lmw_interval factor[N_FACTOR], struct lmw_arena scratch,
                         struct lmw_err *err)
 {
-    struct sums s;
-    struct resample r;
+    struct lmw_sums s;
+    struct lmw_resample r;
     double total[N_PLACE * N_SUM], v[N_FACTOR];
     double *draws = LMW_NEW(&scratch, double, (size_t)N_FACTOR *LMW_RESAMPLES);
     int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)p->f->n_query + 1);

@@ -1,20 +1,13 @@
 /* Strategies over cells: what they come to, and how much other queries would have changed that.
  *
  * Nothing is drawn at random to decide a query: a strategy that errs or tosses a coin is charged
- * its expectation, so a figure is the same every time. The bootstrap (Efron's percentile one,
- * 1,000 resamples, fixed seed) draws queries with replacement, the same ones for every strategy.
- * Beyond BUNDLES queries it draws bundles instead: queries are dealt at random into so many
- * bundles, whose sums vary among themselves as queries do, so that the time does not grow with
- * them. */
+ * its expectation, so a figure is the same every time. The bootstrap (base/resample.h) draws
+ * queries with replacement, the same ones for every strategy. */
 #include "route/cells.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "base/rng.h"
-#include "base/stat.h"
-
-enum { RESAMPLES = 1000, BUNDLES = 2048, SEED = 1 };
+#include "base/resample.h"
 
 /* ---- the strategies that need no fitting ---- */
 
@@ -124,65 +117,37 @@ static void route_query(struct outcome *o, const struct view *v, int64_t q,
         o->v[OUT_AMOUNT + k] += cell_known(v, k, q) ? s->own[k] : 0;
 }
 
-/* ---- sums, bundles and draws ---- */
+/* ---- sums and draws ---- */
 
-/* Sums of bundles: strategy after strategy, the last one being always-cloud. */
-struct sums {
-    struct outcome *of; /* [n_strategy + 1][n_bundle] */
-    double *queries;    /* [n_bundle] */
-    int n_strategy, n_bundle;
-};
-
-static void sum_up(struct sums *t, const struct view *v, const struct lmw_strategy *s)
+/* Sums by unit: OUT_N columns a strategy, the last of them always-cloud, then how many queries. */
+static void sum_up(struct lmw_sums *t, const struct view *v, const struct lmw_strategy *s, int n,
+                   const int32_t *unit)
 {
     const struct lmw_strategy cloud = {.kind = LMW_ALWAYS, .model = v->c->n_local};
-    struct lmw_rng rng;
-    lmw_rng_init(&rng, SEED);
     for (int64_t q = 0; q < v->c->n; q++) {
-        size_t b = (size_t)q;
-        if (v->c->n > t->n_bundle)
-            b = lmw_rng_below(&rng, (uint32_t)t->n_bundle);
-        t->queries[b]++;
-        for (int k = 0; k <= t->n_strategy; k++)
-            route_query(&t->of[(size_t)k * (size_t)t->n_bundle + b], v, q,
-                        k < t->n_strategy ? &s[k] : &cloud);
+        for (int k = 0; k <= n; k++) {
+            struct outcome o = {0};
+            route_query(&o, v, q, k < n ? &s[k] : &cloud);
+            for (int i = 0; i < OUT_N; i++)
+                *lmw_sums_at(t, unit[q], k * OUT_N + i) += o.v[i];
+        }
+        *lmw_sums_at(t, unit[q], (n + 1) * OUT_N) += 1;
     }
 }
 
 /* The figures that have an interval, from sums. */
 enum { FIG_LOCAL, FIG_ACCURACY, FIG_KEPT, FIG_SAVING, FIG_N = FIG_SAVING + LMW_QUANTITIES };
 
-static void figures_of(const struct outcome *o, const struct outcome *cloud, double queries,
-                       double out[FIG_N])
+/* Of strategy k of n. */
+static void figures_of(const double *sum, int k, int n, double out[FIG_N])
 {
-    out[FIG_LOCAL] = o->v[OUT_LOCAL] / queries;
-    out[FIG_ACCURACY] = o->v[OUT_RIGHT] / queries;
-    out[FIG_KEPT] = o->v[OUT_RIGHT] / cloud->v[OUT_RIGHT];
-    for (int k = 0; k < LMW_QUANTITIES; k++)
-        out[FIG_SAVING + k] = 1 - o->v[OUT_AMOUNT + k] / cloud->v[OUT_AMOUNT + k];
-    for (int k = 0; k < FIG_N; k++)
-        out[k] = isfinite(out[k]) ? out[k] : (double)NAN;
-}
-
-/* Sums over a draw of bundles (NULL: each once); drawn[strategies + 1]. */
-static double draw(const struct sums *t, struct lmw_rng *rng, uint32_t *times,
-                   struct outcome *drawn)
-{
-    double queries = 0;
-    size_t n = (size_t)t->n_bundle;
-    memset(times, 0, n * sizeof *times);
-    for (size_t i = 0; i < n; i++)
-        times[rng ? lmw_rng_below(rng, (uint32_t)n) : i]++;
-    for (size_t b = 0; b < n; b++)
-        queries += times[b] * t->queries[b];
-    for (int k = 0; k <= t->n_strategy; k++) {
-        drawn[k] = (struct outcome){0};
-        for (size_t b = 0; b < n; b++) {
-            for (int i = 0; times[b] && i < OUT_N; i++)
-                drawn[k].v[i] += times[b] * t->of[(size_t)k * n + b].v[i];
-        }
-    }
-    return queries;
+    const double *o = sum + k * OUT_N, *cloud = sum + n * OUT_N;
+    double queries = sum[(n + 1) * OUT_N];
+    out[FIG_LOCAL] = o[OUT_LOCAL] / queries;
+    out[FIG_ACCURACY] = o[OUT_RIGHT] / queries;
+    out[FIG_KEPT] = o[OUT_RIGHT] / cloud[OUT_RIGHT];
+    for (int i = 0; i < LMW_QUANTITIES; i++)
+        out[FIG_SAVING + i] = 1 - o[OUT_AMOUNT + i] / cloud[OUT_AMOUNT + i];
 }
 
 static struct lmw_interval *interval_of(struct lmw_routed *r, int figure)
@@ -195,21 +160,7 @@ static struct lmw_interval *interval_of(struct lmw_routed *r, int figure)
     }
 }
 
-/* From the figures of every draw, [draw][strategy][figure], the two quantiles. */
-static void set_interval(struct lmw_interval *out, const double *draws, size_t stride,
-                         double *column)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < RESAMPLES; i++) {
-        if (!isnan(draws[i * stride]))
-            column[n++] = draws[i * stride];
-    }
-    bool known = !isnan(out->value);
-    out->lower = known ? lmw_quantile(column, n, 0.025) : (double)NAN;
-    out->upper = known ? lmw_quantile(column, n, 0.975) : (double)NAN;
-}
-
-static void set_means(struct lmw_routed *r, const struct outcome *o, const struct view *v)
+static void set_means(struct lmw_routed *r, const double *sum, const struct view *v)
 {
     int64_t n[LMW_QUANTITIES] = {0};
     for (int64_t q = 0; q < v->c->n; q++) {
@@ -217,36 +168,35 @@ static void set_means(struct lmw_routed *r, const struct outcome *o, const struc
             n[k] += cell_known(v, k, q);
     }
     for (int k = 0; k < LMW_QUANTITIES; k++)
-        r->mean[k] = n[k] ? o->v[OUT_AMOUNT + k] / (double)n[k] : (double)NAN;
-    r->wasted_j = n[LMW_JOULES] ? o->v[OUT_WASTED] / (double)n[LMW_JOULES] : (double)NAN;
+        r->mean[k] = n[k] ? sum[OUT_AMOUNT + k] / (double)n[k] : (double)NAN;
+    r->wasted_j = n[LMW_JOULES] ? sum[OUT_WASTED] / (double)n[LMW_JOULES] : (double)NAN;
 }
 
-static int resample(const struct sums *t, const struct view *v, struct lmw_routed *out,
+static int resample(struct lmw_sums *t, const struct view *v, int n, struct lmw_routed *out,
                     struct lmw_arena scratch, struct lmw_err *err)
 {
-    size_t n = (size_t)t->n_strategy, stride = n * FIG_N;
-    struct outcome *drawn = LMW_NEW(&scratch, struct outcome, n + 1);
-    uint32_t *times = LMW_NEW(&scratch, uint32_t, (size_t)t->n_bundle);
-    double *draws = LMW_NEW(&scratch, double, stride *RESAMPLES), column[RESAMPLES];
-    struct lmw_rng rng;
-    if (!drawn || !times || !draws)
-        return lmw_fail(err, LMW_ENOMEM, "no memory to resample %zu strategies", n);
-    lmw_rng_init(&rng, SEED);
-    for (size_t i = 0; i < RESAMPLES; i++) {
-        double queries = draw(t, &rng, times, drawn);
-        for (size_t k = 0; k < n; k++)
-            figures_of(&drawn[k], &drawn[n], queries, draws + i * stride + k * FIG_N);
-    }
-    double queries = draw(t, NULL, times, drawn);
-    for (size_t k = 0; k < n; k++) {
-        double value[FIG_N];
-        figures_of(&drawn[k], &drawn[n], queries, value);
-        set_means(&out[k], &drawn[k], v);
-        for (int i = 0; i < FIG_N; i++) {
-            struct lmw_interval *x = interval_of(&out[k], i);
-            x->value = value[i];
-            set_interval(x, draws + k * FIG_N + (size_t)i, stride, column);
+    double *draws = LMW_NEW(&scratch, double, (size_t)n *FIG_N *LMW_RESAMPLES), value[FIG_N];
+    double *total = LMW_NEW(&scratch, double, (size_t)t->n_column);
+    struct lmw_resample r;
+    int rc = lmw_resample_open(&r, &scratch, err);
+    if (rc < 0 || !draws || !total)
+        return lmw_fail(err, LMW_ENOMEM, "no memory to resample %d strategies", n);
+    lmw_resample_draw(&r, t->n_unit);
+    for (int b = 0; b < LMW_RESAMPLES; b++) {
+        const double *sum = lmw_sums_draw(t, &r, b);
+        for (int k = 0; k < n; k++) {
+            figures_of(sum, k, n, value);
+            for (int i = 0; i < FIG_N; i++)
+                draws[(k * FIG_N + i) * LMW_RESAMPLES + b] = value[i];
         }
+    }
+    lmw_sums_total(t, total);
+    for (int k = 0; k < n; k++) {
+        figures_of(total, k, n, value);
+        set_means(&out[k], total + k * OUT_N, v);
+        for (int i = 0; i < FIG_N; i++)
+            *interval_of(&out[k], i) =
+                lmw_interval_of(value[i], draws + (k * FIG_N + i) * LMW_RESAMPLES, v->c->n);
     }
     return LMW_OK;
 }
@@ -255,17 +205,17 @@ int lmw_route_simulate(const struct lmw_cells *c, const struct lmw_strategy *s, 
                        struct lmw_routed *out, struct lmw_arena scratch, struct lmw_err *err)
 {
     struct view v;
-    struct sums t = {.n_strategy = n, .n_bundle = c->n < BUNDLES ? (int)c->n : BUNDLES};
+    struct lmw_sums t;
     if (c->n < 1)
         return lmw_fail(err, LMW_EARG, "no question has a record of every model");
-    int rc = lmw_view_open(&v, c, &scratch, err);
-    if (rc < 0)
+    if (c->n > INT32_MAX)
+        return lmw_fail(err, LMW_EUNSUPPORTED, "over 2^31 questions at once");
+    int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)c->n);
+    int n_unit = unit ? lmw_units(unit, (int)c->n) : 0, rc = lmw_view_open(&v, c, &scratch, err);
+    if (rc == LMW_OK && !unit)
+        rc = lmw_fail(err, LMW_ENOMEM, "no memory for %lld questions", (long long)c->n);
+    if (rc < 0 || (rc = lmw_sums_open(&t, n_unit, (n + 1) * OUT_N + 1, &scratch, err)) < 0)
         return rc;
-    size_t bundles = (size_t)t.n_bundle;
-    t.of = LMW_NEW(&scratch, struct outcome, ((size_t)n + 1) * bundles);
-    t.queries = LMW_NEW(&scratch, double, bundles);
-    if (!t.of || !t.queries)
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %d strategies", n);
-    sum_up(&t, &v, s);
-    return resample(&t, &v, out, scratch, err);
+    sum_up(&t, &v, s, n, unit);
+    return resample(&t, &v, n, out, scratch, err);
 }

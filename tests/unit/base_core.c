@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/record.h"
+#include "base/resample.h"
 #include "base/rng.h"
 #include "base/stat.h"
 
@@ -249,6 +250,44 @@ static void cpu_masks(void **state)
     assert_non_null(strstr(err.msg, "avx2"));
 }
 
+/* Sums over draws are those of the counts, whatever the processor has, to the bit. */
+static void draws_are_the_same_everywhere(void **state)
+{
+    enum { UNITS = 37, COLUMNS = 9 };
+    struct lmw_arena arena;
+    struct lmw_err err;
+    struct lmw_resample r;
+    struct lmw_sums s;
+    struct lmw_rng rng;
+    assert_int_equal(lmw_arena_open(&arena, (size_t)1 << 26, &err), 0);
+    assert_int_equal(lmw_resample_open(&r, &arena, &err), 0);
+    assert_int_equal(lmw_sums_open(&s, UNITS, COLUMNS, &arena, &err), 0);
+    lmw_rng_init(&rng, 7);
+    for (int u = 0; u < UNITS; u++) {
+        for (int k = 0; k < COLUMNS; k++)
+            *lmw_sums_at(&s, u, k) = lmw_rng_normal(&rng);
+    }
+    lmw_resample_draw(&r, UNITS);
+    for (int b = 0; b < LMW_RESAMPLES; b++) {
+        const double *count = r.count + b / LMW_BLOCK * UNITS * LMW_BLOCK + b % LMW_BLOCK;
+        double n = 0, want[COLUMNS] = {0}, wide[COLUMNS];
+        for (int u = 0; u < UNITS; u++, count += LMW_BLOCK) {
+            n += *count;
+            for (int k = 0; k < COLUMNS; k++)
+                want[k] += *lmw_sums_at(&s, u, k) * *count;
+        }
+        assert_true(n == UNITS);
+        memcpy(wide, lmw_sums_draw(&s, &r, b), sizeof wide);
+        struct lmw_resample narrow = r;
+        narrow.wide = false;
+        s.tile = -1;
+        assert_memory_equal(lmw_sums_draw(&s, &narrow, b), want, sizeof want);
+        assert_memory_equal(wide, want, sizeof want);
+        s.tile = -1;
+    }
+    lmw_arena_close(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +298,7 @@ int main(void)
         cmocka_unit_test(what_is_not_a_file_stays_what_it_is),
         cmocka_unit_test(full_disk_keeps_the_target),
         cmocka_unit_test(statistics_by_hand),
+        cmocka_unit_test(draws_are_the_same_everywhere),
         cmocka_unit_test(random_streams_repeat),
         cmocka_unit_test(record_round_trip),
         cmocka_unit_test(cpu_masks),

@@ -1,5 +1,5 @@
 /* Counts of draws, and sums weighted by them. See resample.h for what is drawn and why. */
-#include "insight/resample.h"
+#include "base/resample.h"
 
 #include "base/cpu.h"
 #include "base/rng.h"
@@ -28,15 +28,15 @@ int lmw_units(int32_t *unit, int n)
     return LMW_UNITS_MAX;
 }
 
-int lmw_resample_open(struct resample *r, struct lmw_arena *arena, struct lmw_err *err)
+int lmw_resample_open(struct lmw_resample *r, struct lmw_arena *arena, struct lmw_err *err)
 {
     _Static_assert(LMW_RESAMPLES % LMW_BLOCK == 0, "whole tiles");
-    *r = (struct resample){0, lmw_cpu_flags() & LMW_CPU_AVX2,
-                           LMW_NEW(arena, double, (size_t)LMW_UNITS_MAX *LMW_RESAMPLES)};
+    *r = (struct lmw_resample){0, lmw_cpu_flags() & LMW_CPU_AVX2,
+                               LMW_NEW(arena, double, (size_t)LMW_UNITS_MAX *LMW_RESAMPLES)};
     return r->count ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for resamples");
 }
 
-void lmw_resample_draw(struct resample *r, int n_unit)
+void lmw_resample_draw(struct lmw_resample *r, int n_unit)
 {
     struct lmw_rng rng;
     if (r->n_unit == n_unit)
@@ -52,18 +52,18 @@ void lmw_resample_draw(struct resample *r, int n_unit)
     }
 }
 
-int lmw_sums_open(struct sums *s, int n_unit, int n_column, struct lmw_arena *arena,
+int lmw_sums_open(struct lmw_sums *s, int n_unit, int n_column, struct lmw_arena *arena,
                   struct lmw_err *err)
 {
     int width = (n_column + LMW_BLOCK - 1) / LMW_BLOCK * LMW_BLOCK;
-    *s = (struct sums){.n_unit = n_unit, .n_column = n_column, .width = width, .tile = -1};
+    *s = (struct lmw_sums){.n_unit = n_unit, .n_column = n_column, .width = width, .tile = -1};
     s->x = LMW_NEW(arena, double, (size_t)width *(size_t)n_unit + 1);
     s->drawn = LMW_NEW(arena, double, (size_t)width *LMW_BLOCK + 1);
     return s->x && s->drawn ? LMW_OK
                             : lmw_fail(err, LMW_ENOMEM, "no memory for %d sums", n_column);
 }
 
-void lmw_sums_total(const struct sums *s, double *out)
+void lmw_sums_total(const struct lmw_sums *s, double *out)
 {
     for (int k = 0; k < s->n_column; k++) {
         out[k] = 0;
@@ -76,7 +76,7 @@ void lmw_sums_total(const struct sums *s, double *out)
  * same to the bit whatever the width of the machine's registers. */
 typedef double quad __attribute__((vector_size(LMW_BLOCK * sizeof(double))));
 
-static inline __attribute__((always_inline)) void add_tile(const struct sums *s, int block,
+static inline __attribute__((always_inline)) void add_tile(const struct lmw_sums *s, int block,
                                                            const double *count)
 {
     quad a = {0}, b = {0}, c = {0}, d = {0}; /* by name: an array would live in memory */
@@ -94,19 +94,19 @@ static inline __attribute__((always_inline)) void add_tile(const struct sums *s,
     memcpy(out + 3 * s->width, &d, sizeof d);
 }
 
-static void add_tiles_ref(const struct sums *s, const double *count)
+static void add_tiles_ref(const struct lmw_sums *s, const double *count)
 {
     for (int block = 0; block * LMW_BLOCK < s->width; block++)
         add_tile(s, block, count);
 }
 
-LMW_TARGET("avx2") static void add_tiles_avx2(const struct sums *s, const double *count)
+LMW_TARGET("avx2") static void add_tiles_avx2(const struct lmw_sums *s, const double *count)
 {
     for (int block = 0; block * LMW_BLOCK < s->width; block++)
         add_tile(s, block, count);
 }
 
-const double *lmw_sums_draw(struct sums *s, const struct resample *r, int b)
+const double *lmw_sums_draw(struct lmw_sums *s, const struct lmw_resample *r, int b)
 {
     if (s->tile != b / LMW_BLOCK) {
         s->tile = b / LMW_BLOCK;
