@@ -101,7 +101,9 @@ static int parse_line(struct lmw_dates *d, lmw_str line, int n, struct lmw_arena
     if (line.len == 0 || line.ptr[0] == '#')
         return LMW_OK;
     const char *end = line.ptr + line.len, *first = memchr(line.ptr, ',', line.len);
-    const char *last = first ? memrchr(line.ptr, ',', line.len) : NULL;
+    const char *last = end - 1;
+    while (first && last > first && *last != ',')
+        last--;
     if (!first || first == last || memchr(line.ptr, 0, line.len))
         return lmw_fail(err, LMW_EFORMAT, "%s: model,NAME,DATE or machine,NAME,DATE is wanted",
                         where);
