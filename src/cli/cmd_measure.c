@@ -386,6 +386,20 @@ static int make_run(struct lmw_study_opts *o, const struct measure *m, struct lm
     return cli_cpu_mask(&o->backend_opts.cpu_mask, err);
 }
 
+/* Who named no scorer may not know that accuracy needs one; stored answers are enough for it. */
+static void hint_at_scorers(const struct lmw_study_opts *o, const struct lmw_study_run *runs,
+                            int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!o[i].scorer && isnan(runs[i].accuracy) && runs[i].n_done > runs[i].n_error) {
+            fprintf(stderr,
+                    "lmwatt: no answer of run '%s' was scored: `lmwatt judge` scores what is "
+                    "stored, by --scorer NAME or --judge-model MODEL\n",
+                    runs[i].name);
+            return;
+        }
+}
+
 /* Runs it and says what came of each run. */
 static int run_study(const struct lmw_study *study, const char *db, bool is_json,
                      struct lmw_err *err)
@@ -403,6 +417,8 @@ static int run_study(const struct lmw_study *study, const char *db, bool is_json
             rc = lmw_fail(err, LMW_EIO, "run '%s': every query failed: %s", runs[i].name,
                           runs[i].first_error);
     }
+    if (rc == LMW_OK)
+        hint_at_scorers(study->runs, runs, study->n_run);
     lmw_store_close(store);
     free(runs);
     return rc;

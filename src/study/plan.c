@@ -30,22 +30,6 @@ static void hex(uint64_t h, char out[20])
     snprintf(out, 20, "%016" PRIx64, h);
 }
 
-/* A query whose reference the scorer cannot use would count as wrong whatever the answer is: better
- * said before anything is measured. */
-static int check_reference(const struct plan *p, const struct lmw_record *q, struct lmw_err *err)
-{
-    struct lmw_score score;
-    if (!p->scorer)
-        return LMW_OK;
-    lmw_score(p->scorer, "", q->reference, q->choices, &score);
-    return !score.bad_reference
-               ? LMW_OK
-               : lmw_fail(err, LMW_EFORMAT,
-                          "%s: query '%s': %s: the scorer '%s' needs a `reference` it can compare "
-                          "with; with --scorer none it is measured unscored",
-                          p->opts->workload, q->query_id, score.reason, p->scorer->name);
-}
-
 /* What the data set's rows say, where nobody chose. "judge" is no scorer: that is for later. */
 static const struct lmw_scorer *default_scorer(const struct lmw_record *q)
 {
@@ -56,6 +40,39 @@ static const struct lmw_scorer *default_scorer(const struct lmw_record *q)
     return s;
 }
 
+const struct lmw_scorer *lmw_plan_scorer(const struct plan *p, const struct lmw_record *q)
+{
+    return p->scored_by_row ? default_scorer(q) : p->scorer;
+}
+
+/* A query whose reference the scorer cannot use would count as wrong whatever the answer is: better
+ * said before anything is measured. */
+static int check_reference(const struct plan *p, const struct lmw_record *q, struct lmw_err *err)
+{
+    const struct lmw_scorer *scorer = p->opts->scorer ? p->scorer : default_scorer(q);
+    struct lmw_score score;
+    if (!scorer)
+        return LMW_OK;
+    lmw_score(scorer, "", q->reference, q->choices, &score);
+    return !score.bad_reference
+               ? LMW_OK
+               : lmw_fail(err, LMW_EFORMAT,
+                          "%s: query '%s': %s: the scorer '%s' needs a `reference` it can compare "
+                          "with; with --scorer none it is measured unscored",
+                          p->opts->workload, q->query_id, score.reason, scorer->name);
+}
+
+/* Of rows that name different scorers (a data set of many tasks) each goes by its own. */
+static void note_scorer(struct plan *p, const struct lmw_record *q)
+{
+    if (p->opts->scorer)
+        return;
+    const struct lmw_scorer *own = default_scorer(q);
+    if (p->n_row == 0)
+        p->scorer = own;
+    p->scored_by_row |= own != p->scorer;
+}
+
 static int read_workload(struct plan *p, struct lmw_workload *w, struct lmw_arena scratch,
                          struct lmw_err *err)
 {
@@ -63,8 +80,7 @@ static int read_workload(struct plan *p, struct lmw_workload *w, struct lmw_aren
     int rc;
     for (struct lmw_arena one = scratch; (rc = lmw_workload_next(w, &q, &one, err)) == 1;
          one = scratch) {
-        if (p->n_row == 0 && !p->opts->scorer)
-            p->scorer = default_scorer(&q);
+        note_scorer(p, &q);
         if ((rc = check_reference(p, &q, err)) < 0)
             return rc;
         p->n_row++;
@@ -127,6 +143,11 @@ static json_t *model_json(const struct plan *p)
                            "bytes", (json_int_t)p->file_bytes);
 }
 
+static const char *scorer_name(const struct plan *p)
+{
+    return p->scored_by_row ? "by row" : p->scorer ? p->scorer->name : "none";
+}
+
 static void put_told(json_t *settings, const struct lmw_backend_opts *b)
 {
     static const char *const thinking[] = {NULL, "on", "off"};
@@ -181,7 +202,7 @@ static json_t *settings_json(const struct plan *p, const struct study *st)
         "cpu_flags", (json_int_t)(b->cpu_mask & lmw_cpu_flags()), "raw", b->raw,         /**/
         "max_tokens", b->max_tokens, "temperature", (double)o->temperature,              /**/
         "top_p", (double)o->top_p, "min_p", (double)o->min_p, "top_k", o->top_k,         /**/
-        "seed", (json_int_t)o->seed, "scorer", p->scorer ? p->scorer->name : "none",     /**/
+        "seed", (json_int_t)o->seed, "scorer", scorer_name(p),                           /**/
         "meter", lmw_meter_basis(st->meter), "power_model", power_model(st),             /**/
         "machine", st->machine);
     if (settings) {

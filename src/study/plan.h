@@ -29,6 +29,7 @@ struct study {
 struct plan {
     const struct lmw_study_opts *opts;
     const struct lmw_scorer *scorer; /* NULL: none */
+    bool scored_by_row;              /* each row by its own default_scorer: they differ */
     char workload_name[64];
     char workload_hash[20];
     int64_t n_row;   /* of the workload */
@@ -46,6 +47,8 @@ struct plan {
 /* Reads the workload whole, counts it, and refuses it when a line is wrong. */
 int lmw_plan_workload(struct plan *p, const struct study *st, struct lmw_err *err);
 /* Opens it, in the order it is to be asked in. */
+/* Whose verdict an answer to the query gets; NULL: nobody's. */
+const struct lmw_scorer *lmw_plan_scorer(const struct plan *p, const struct lmw_record *q);
 int lmw_plan_open(const struct plan *p, struct lmw_workload **out, struct lmw_err *err);
 /* Settings, their hash and the run's name; looks at the model file. */
 int lmw_plan_make(struct plan *p, const struct study *st, struct lmw_err *err);

@@ -99,7 +99,7 @@ static void put_devices(struct job *j, struct lmw_record *r, char *reasons, size
 
 static void put_score(struct job *j, struct lmw_record *r, struct lmw_score *score)
 {
-    const struct lmw_scorer *scorer = j->plan->scorer;
+    const struct lmw_scorer *scorer = lmw_plan_scorer(j->plan, r);
     *score = (struct lmw_score){.value = (double)NAN, .fields_right = (double)NAN};
     if (!scorer)
         return;

@@ -273,17 +273,29 @@ static int arc(const struct lmw_source *s, const json_t *row, struct lmw_item *i
                : missing(s, row, "question.choices|choices", err);
 }
 
-/* One file a task; some tasks ask for "(A)". */
+/* One file a task. Some ask for "(A)", some for one of two words, some for a number; the others'
+ * answers are compared as a whole. */
 static int bbh(const struct lmw_source *s, const json_t *row, struct lmw_item *it,
                struct lmw_arena *arena, struct lmw_err *err)
 {
-    const char *t = it->reference;
+    static const char *const words[][2] = {
+        {"True", "False"}, {"Yes", "No"}, {"yes", "no"}, {"valid", "invalid"}};
+    const char *t = it->reference ? it->reference : "";
+    size_t digits = strspn(t + (*t == '-'), "0123456789");
 
     it->domain = s->stem;
-    if (t && t[0] == '(' && isupper((unsigned char)t[1]) && strcmp(t + 2, ")") == 0) {
+    if (t[0] == '(' && isupper((unsigned char)t[1]) && strcmp(t + 2, ")") == 0) {
         it->reference = letter(t[1] - 'A');
         it->scorer = "choice";
     }
+    if (digits > 0 && !t[digits + (*t == '-')])
+        it->scorer = "numeric";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(t, words[i][0]) == 0 || strcmp(t, words[i][1]) == 0) {
+            it->choice[it->n_choice++] = words[i][0];
+            it->choice[it->n_choice++] = words[i][1];
+            it->scorer = "choice";
+        }
     return 0;
 }
 

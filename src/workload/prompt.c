@@ -56,7 +56,8 @@ static void put_question(const struct lmw_source *s, const struct lmw_item *it,
 
     lmw_buf_printf(out, "%s: ", wordings[s->preset->rules->task].question);
     lmw_buf_put(out, text.ptr, text.len);
-    for (int i = 0; i < it->n_choice; i++)
+    bool is_listed = s->preset->rules->task == LMW_TASK_CHOICE; /* else the question says them */
+    for (int i = 0; i < it->n_choice && is_listed; i++)
         lmw_buf_printf(out, "\n%c. %s", 'A' + i, it->choice[i]);
 }
 

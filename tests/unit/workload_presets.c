@@ -90,7 +90,7 @@ static const struct {
      "{\"canary\":\"x\",\"examples\":[{\"input\":\"Q\\nOptions:\\n(A) 1\\n(B) 2\",\"target\":\"(B)\"}]}",
      "date_understanding-1|date_understanding|B|-|\"choice\"", "Task: Q\nOptions:\n(A) 1"},
     {"bbh", "navigate.json", "{\"examples\":[{\"input\":\"Q\",\"target\":\"No\"}]}",
-     "navigate-1|navigate|No|-|\"exact\"", "Task: Q\nAnswer:"},
+     "navigate-1|navigate|No|[\"Yes\",\"No\"]|\"choice\"", "Task: Q\nAnswer:"},
     {"natural-reasoning", "full.jsonl",
      "{\"question\":\"Why?\",\"reference_answer\":\"Because.\",\"responses\":[{\"response_model\":\"m\","
      "\"response\":\"Let us see.\"}]}",
@@ -442,7 +442,10 @@ static void reasoning_changes_the_scorer(void **state)
         {"Math500", "t.jsonl",
          "{\"unique_id\":\"1\",\"problem\":\"p\",\"answer\":\"1\",\"subject\":\"s\"}", "\"math\"",
          "\"math\""},
-        {"BBH", "t.jsonl", "{\"input\":\"p\",\"target\":\"yes\"}", "\"exact\"", "\"judge\""},
+        {"BBH", "t.jsonl", "{\"input\":\"p\",\"target\":\"yes it is\"}", "\"exact\"", "\"judge\""},
+        {"BBH", "t.jsonl", "{\"input\":\"p\",\"target\":\"yes\"}", "\"choice\"", "\"choice\""},
+        {"BBH", "t.jsonl", "{\"input\":\"p\",\"target\":\"-35\"}", "\"numeric\"", "\"numeric\""},
+        {"BBH", "t.jsonl", "{\"input\":\"p\",\"target\":\"-\"}", "\"exact\"", "\"judge\""},
         {"bbh", "t.jsonl", "{\"input\":\"p\",\"target\":\"(A)\"}", "\"choice\"", "\"choice\""},
     };
 
