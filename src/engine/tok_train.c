@@ -278,7 +278,7 @@ static int64_t best_pair(struct trainer *tr)
         struct entry e = pop(tr);
         int64_t now = tr->pairs.at[e.pair].count;
         if (e.count == now)
-            return now >= 2 ? e.pair : -1;
+            return now >= 2 ? (int64_t)e.pair : -1; /* unsigned, -1 would be the last pair */
         if (now > 0)
             push(tr, (struct entry){now, e.pair});
     }

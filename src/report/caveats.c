@@ -196,7 +196,8 @@ static const struct {
     {"Queries that failed and count as wrong", failed},
     {"Answers that could not be scored and count as wrong", unscored},
     {"Answers that could not be scored and are in no accuracy, IPW or IPJ", excluded},
-    {"No answer was scored, so accuracy, IPW and IPJ are not known (measure with --scorer)",
+    {"No answer was scored, so accuracy, IPW and IPJ are not known (`lmwatt judge` scores what is "
+     "stored)",
      without_scores},
     {"No answer is right: look at some (`lmwatt export`), and at the scorer", never_right},
     {"One question only: nothing says how others would do, and there are no intervals",

@@ -122,6 +122,8 @@ static void test_train_by_hand(void **state)
     assert_memory_equal(ids, want, sizeof want);
     lmw_tok_free(t);
 
+    lmw_str once = LMW_STR("hello"); /* no pair occurs twice */
+    assert_int_equal(lmw_tok_train(&t, &once, 1, 264, false, &err), LMW_EARG);
     assert_int_equal(lmw_tok_train(&t, &text, 1, 264, false, &err), LMW_EARG);
     assert_non_null(strstr(err.msg, "263"));
     assert_null(t);

@@ -113,7 +113,7 @@ static const struct lmw_source_info *chosen(const struct lmw_meter *m)
     return NULL;
 }
 
-static const char *note(const struct lmw_meter *m)
+static const char *note(struct lmw_meter *m)
 {
     for (int i = 0; i < lmw_meter_n_source(m); i++)
         if (lmw_meter_source(m, i)->chosen)
