@@ -99,7 +99,7 @@ void lmw_question_logprobs(struct lmw_question *q, const json_t *list)
     const json_t *entry;
     size_t i;
     if (list && !json_is_null(list) && !json_is_array(list))
-        q->logprob_sum = NAN;
+        q->logprob_sum = (double)NAN;
     json_array_foreach(list, i, entry)
     {
         const json_t *v = json_is_object(entry) ? json_object_get(entry, "logprob") : entry;
