@@ -82,24 +82,49 @@ static void step_text(const struct lmw_source_info *s, char out[24])
         snprintf(out, 24, "%lld uJ", (long long)s->resolution_uj);
 }
 
+/* What a power is of, too: this moment, the last so much, or a mean that nobody states. */
+static void method_text(const struct lmw_source_info *s, char out[24])
+{
+    double ms = (double)s->window_ns * 1e-6;
+    if (s->reading != LMW_POWER || !s->present)
+        snprintf(out, 24, "%s", method(s));
+    else if (s->window_ns == LMW_NULL)
+        snprintf(out, 24, "power ?");
+    else if (s->window_ns == 0)
+        snprintf(out, 24, "power now");
+    else
+        snprintf(out, 24, ms < 1000 ? "power %.0f ms" : "power %g s", ms < 1000 ? ms : ms / 1000);
+}
+
 static void print_table(const struct lmw_source_info *s, int n)
 {
-    char period[24], step[24], name[64];
-    printf("  %-22s %-9s %-9s %9s %10s  %s\n", "source", "boundary", "method", "period", "step",
-           "");
+    char period[24], step[24], of[24], name[64];
+    int width = 22;
+    bool unknown = false;
+    for (int i = 0; i < n; i++)
+        width = (int)strlen(s[i].name) > width ? (int)strlen(s[i].name) : width;
+    printf("  %-*s %-9s %-12s %9s %10s  %s\n", width, "source", "boundary", "method", "period",
+           "step", "");
     for (int i = 0; i < n; i++) {
         period_text(&s[i], period);
         step_text(&s[i], step);
+        method_text(&s[i], of);
+        unknown |= strcmp(of, "power ?") == 0;
         snprintf(name, sizeof name, "%s%s", s[i].reading == LMW_ESTIMATE ? "~" : "", s[i].name);
-        printf("%s %-22s %-9s %-9s %9s %10s  %s%s%s%s%s\n", s[i].chosen ? "*" : " ", name,
-               s[i].boundary, method(&s[i]), period, step,
+        printf("%s %-*s %-9s %-12s %9s %10s  %s%s%s%s%s\n", s[i].chosen ? "*" : " ", width, name,
+               s[i].boundary[0] ? s[i].boundary : "-", of, period, step,
                s[i].chosen    ? "chosen"
                : s[i].present ? "present"
                               : "absent",
                s[i].reason[0] ? ": " : "", s[i].reason,
                s[i].about[0] ? s[i].reason[0] ? "; " : ": " : "", s[i].about);
     }
-    puts("\n* makes the total.  ~ is modelled, not measured.");
+    puts(
+        "\n* makes the total.  ~ is modelled, not measured.  A period of - was not seen: the counter did not "
+        "move.");
+    if (unknown)
+        puts(
+            "power ? is a mean over a time that nobody states; lmwatt learns it from the queries.");
 }
 
 static int list(const struct lmw_meter_opts *o, bool json)

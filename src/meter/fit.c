@@ -389,7 +389,7 @@ static void gather(const struct series *s, int64_t first, int64_t n,
 {
     struct range range[3] = {0};
     bool counts = s->info.reading != LMW_POWER;
-    double renewal_s = counts ? 0 : lmw_ticks_renewal_s(s, first, n - 1);
+    double renewal_s = counts ? 0 : lmw_ticks_renewal_s(s, known, first, n - 1);
     int n_range = counts ? find_ranges(s, first, n, span, range) : 1;
     if (!counts)
         range[0] = find_readings(s, first, n, span, renewal_s);

@@ -76,14 +76,15 @@ static int take_spans(struct lag *l, const struct known_spans *known, const stru
 /* Readings that were new, and when they were made: those before the span, and after it where these are
  * few; from the first known span to after_s behind the last. */
 static void take_readings(struct lag *l, const struct series *s, int64_t first, int64_t n,
-                          const struct lmw_span *span, double after_s)
+                          const struct known_spans *known, const struct lmw_span *span,
+                          double after_s)
 {
     int64_t origin = span->start_ns, at = lmw_series_lower(s, first, n, origin);
     int64_t i = lmw_series_lower(s, first, n, origin + (int64_t)(l->start_s * 1e9));
     int64_t to = lmw_series_upper(s, i, n, origin + (int64_t)((l->end_s + after_s) * 1e9));
     l->readings.t0_ns = origin;
     lmw_ticks_readings(&l->readings, s, at - i > MAX_TICKS ? at - MAX_TICKS : i, to,
-                       lmw_ticks_renewal_s(s, first, n - 1));
+                       lmw_ticks_renewal_s(s, known, first, n - 1));
 }
 
 /* For how long they ran before t. */
@@ -119,23 +120,27 @@ static void sums_add(struct sums *s, double a, double b, double y)
     s->yy += y * y;
 }
 
-/* What one load explains; nothing where more of it reads as less. */
-static double explained_by_one(double xx, double xy)
+/* What one load explains; nothing where more of it reads as less, and with no more of a step than
+ * leaves something for the gaps. */
+static double explained_by_one(double xx, double xy, double x, double y)
 {
-    return xx > 1e-6 && xy > 0 ? xy * xy / xx : 0;
+    if (xx <= 1e-6 || xy <= 0)
+        return 0;
+    double step = fmin(xy / xx, y / x);
+    return step * (2 * xy - step * xx);
 }
 
 /* What is left of the variance, and all of it. */
 static double left_over(const struct sums *s, double *all)
 {
-    double n = s->n, aa = s->aa / n - s->a * s->a / n / n, bb = s->bb / n - s->b * s->b / n / n;
-    double ab = s->ab / n - s->a * s->b / n / n, ay = s->ay / n - s->a * s->y / n / n;
-    double by = s->by / n - s->b * s->y / n / n, det = aa * bb - ab * ab;
-    *all = s->yy / n - s->y * s->y / n / n;
-    double by_a = (ay * bb - by * ab) / det, by_b = (by * aa - ay * ab) / det;
-    if (det > 1e-6 * aa * bb && by_a > 0 && by_b > 0)
-        return *all - by_a * ay - by_b * by;
-    return *all - fmax(explained_by_one(aa, ay), explained_by_one(bb, by));
+    double n = s->n, a = s->a / n, b = s->b / n, y = s->y / n;
+    double aa = s->aa / n - a * a, bb = s->bb / n - b * b, ab = s->ab / n - a * b;
+    double ay = s->ay / n - a * y, by = s->by / n - b * y, det = aa * bb - ab * ab;
+    *all = s->yy / n - y * y;
+    double step_a = (ay * bb - by * ab) / det, step_b = (by * aa - ay * ab) / det;
+    if (det > 1e-6 * aa * bb && step_a > 0 && step_b > 0 && step_a * a + step_b * b <= y)
+        return *all - step_a * ay - step_b * by;
+    return *all - fmax(explained_by_one(aa, ay, a, y), explained_by_one(bb, by, b, y));
 }
 
 /* The squares that a mean over w leaves unexplained; all of them when more load reads as less. */
@@ -197,7 +202,7 @@ bool lmw_lag_learn(const struct series *s, int64_t first, int64_t n,
     *out = (struct lag_window){.window_ns = LMW_NULL, .most_s = MOST_S};
     bool few = take_spans(&l, known, span) < MIN_SPANS;
     /* What a live meter reads after the last query it knows may be of the next. */
-    take_readings(&l, s, first, n, span, few && s->grows ? MOST_S : 0);
+    take_readings(&l, s, first, n, known, span, few && s->grows ? MOST_S : 0);
     if (l.readings.n < FEW)
         return false;
     double best_s = best_of(&l, LEAST_S, RATIO, N_GRID, left, &all);

@@ -50,7 +50,7 @@ struct lmw_source_info {
     char boundary[32]; /* "chip", "board", "module", "host", "wall" */
     enum lmw_reading reading;
     bool present, chosen; /* chosen: part of the total that spans report */
-    char reason[240];     /* why it is absent, or why it is not chosen, and what to do about it */
+    char reason[320];     /* why it is absent, or why it is not chosen, and what to do about it */
     int64_t wrap_uj;      /* the counter's modulus; 0: never wraps */
     int64_t period_ns;    /* update period: known or measured; LMW_NULL */
     int64_t resolution_uj;

@@ -341,10 +341,10 @@ static void explain(struct source_list *l)
             if (!c->info.chosen)
                 continue;
             if (contains(c, s))
-                inside = c;
+                inside = inside ? inside : c;
             else if (contains(s, c))
-                around = c;
-            else if (!s->kind->beside)
+                around = around ? around : c;
+            else if (!s->kind->beside && (!other || (other->kind->beside && !c->kind->beside)))
                 other = c;
         }
         char *out = s->info.reason;

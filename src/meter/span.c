@@ -586,8 +586,9 @@ void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known
         return;
     if (s->info.reading == LMW_POWER && !is_fitted(s))
         read_on(s, n, span, &a);
-    a.renewal_s =
-        s->info.reading == LMW_POWER ? lmw_ticks_renewal_s(s, lmw_series_first(s, n), a.after) : 0;
+    a.renewal_s = s->info.reading == LMW_POWER
+                      ? lmw_ticks_renewal_s(s, known, lmw_series_first(s, n), a.after)
+                      : 0;
     if (s->info.reading == LMW_POWER)
         from_power(s, n, &a, known, span, out);
     else

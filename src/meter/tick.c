@@ -324,12 +324,32 @@ static double usual_s(double between[], int n, double read_s)
     return shorter > 5 * read_s ? shorter : median;
 }
 
+/* Whether a query began, came to its first token or ended in [from, to]. Known spans are in order
+ * of their starts; of those that overlap one is enough. */
+static bool has_edge(const struct known_spans *known, int64_t from_ns, int64_t to_ns)
+{
+    int lo = 0, hi = known->n; /* the first that starts after to_ns */
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (known->v[mid].start_ns <= to_ns)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0)
+        return false;
+    const struct lmw_span *x = &known->v[lo - 1];
+    return x->start_ns >= from_ns || (x->end_ns >= from_ns && x->end_ns <= to_ns) ||
+           (x->first_ns >= from_ns && x->first_ns <= to_ns);
+}
+
 /* What is stated, else how long values were shown where reads mostly show old ones. */
-double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
+double lmw_ticks_renewal_s(const struct series *s, const struct known_spans *known, int64_t first,
+                           int64_t i)
 {
     enum { LOOK = 8192, PLENTY = 128, ENOUGH = 4 };
     double between[PLENTY];
-    int changes = 0, same = 0;
+    int changes = 0, same = 0, same_at_edge = 0, changes_at_edge = 0;
     const struct sample *later = NULL, *changed = NULL, *last = NULL;
     if (s->info.period_ns != LMW_NULL && s->info.period_ns > 0)
         return (double)s->info.period_ns * 1e-9;
@@ -339,8 +359,12 @@ double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
-        same += later && x->v == later->v;
-        if (later && x->v != later->v) {
+        bool at_edge = later && s->grows && has_edge(known, x->t_ns, later->t_ns);
+        if (later && x->v == later->v) {
+            same++;
+            same_at_edge += at_edge;
+        } else if (later) {
+            changes_at_edge += at_edge;
             if (changed)
                 between[changes++] = (double)(changed->t_ns - later->t_ns) * 1e-9;
             changed = later;
@@ -349,6 +373,9 @@ double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i)
         later = x;
     }
     if (changes < ENOUGH || 2 * same <= changes)
+        return 0;
+    /* Values that change when queries begin and end, and hardly else, are new at every read. */
+    if (changes_at_edge * 5 > changes * 3 && same_at_edge * 5 < same)
         return 0;
     double read_s = (double)(last->t_ns - later->t_ns) * 1e-9 / (changes + same);
     return usual_s(between, changes, read_s);

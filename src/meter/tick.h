@@ -3,7 +3,7 @@
 #ifndef LMW_METER_TICK_H
 #define LMW_METER_TICK_H
 
-#include "meter/series.h"
+#include "meter/span.h"
 
 enum { MAX_TICKS = 320, MAX_OPEN = 24 };
 
@@ -28,10 +28,12 @@ struct ticks {
  * unbroken. */
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);
 /* The same of power readings; renewal_s from lmw_ticks_renewal_s(), which is how often the values
- * near sample i are new: 0 where every read is news. */
+ * near sample i are new: 0 where every read is news, or values that do not change do so because
+ * power does not. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
                         double renewal_s);
-double lmw_ticks_renewal_s(const struct series *s, int64_t first, int64_t i);
+double lmw_ticks_renewal_s(const struct series *s, const struct known_spans *known, int64_t first,
+                           int64_t i);
 /* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where that is
  * more. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n);

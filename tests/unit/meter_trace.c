@@ -161,6 +161,30 @@ static void power_is_integrated_by_trapezoids_with_cut_edges(void **state)
     lmw_trace_close(t);
 }
 
+/* Readings that change when the queries do and only then are not old: 100 and 500 W, ten rows a second,
+ * nothing stated. */
+static void constant_powers_are_not_taken_for_slow_ones(void **state)
+{
+    struct lmw_buf csv = {0};
+    struct lmw_err err = {0};
+    lmw_buf_str(&csv, "t_ns,power_mw\n");
+    for (int64_t i = 0; i < 560; i++) /* cycles of 2.8 s, of which 2 s are a query */
+        lmw_buf_printf(&csv, "%lld,%d\n", (long long)(i * S / 10), i % 28 >= 8 ? 500000 : 100000);
+    struct lmw_trace *t = parse(csv.ptr, 0);
+    for (int64_t k = 0; k < 20; k++) {
+        struct lmw_span span = {k * 28 * S / 10 + 8 * S / 10, LMW_NULL, (k + 1) * 28 * S / 10};
+        assert_int_equal(lmw_trace_announce(t, &span, &err), LMW_OK);
+    }
+    for (int64_t k = 1; k < 19; k++) {
+        struct lmw_energy e =
+            ask(t, k * 28 * S / 10 + 8 * S / 10, LMW_NULL, (k + 1) * 28 * S / 10);
+        joules(&e, 1000 * J, 50 * J);
+        assert_true(e.upper_uj - e.lower_uj < 150 * J);
+    }
+    lmw_trace_close(t);
+    lmw_buf_free(&csv);
+}
+
 static void what_the_log_does_not_cover_is_not_guessed(void **state)
 {
     struct lmw_trace *t = parse("1000000000,1000000\n2000000000,2000000\n3000000000,\n"
@@ -383,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_wrap_that_would_take_impossible_power_is_a_reset),
         cmocka_unit_test(a_gap_in_which_wraps_cannot_be_counted_is_invalid),
         cmocka_unit_test(power_is_integrated_by_trapezoids_with_cut_edges),
+        cmocka_unit_test(constant_powers_are_not_taken_for_slow_ones),
         cmocka_unit_test(what_the_log_does_not_cover_is_not_guessed),
         cmocka_unit_test(a_counter_that_stopped_says_nothing_of_the_end),
         cmocka_unit_test(watts_and_joules_are_read_too),

@@ -168,8 +168,13 @@ static void explain_refusal(const struct unit *u, const char *event, int cpu, in
     const char *unit = strrchr(u->dir, '/') + 1;
     int at = snprintf(out, cap, "%s/%s/ on cpu %d: %s", unit, event, cpu, strerror(error));
     snprintf(path, sizeof path, "%.400s/proc/sys/kernel/perf_event_paranoid", u->sysroot);
-    if (at >= (int)cap || (error != EACCES && error != EPERM))
+    if (at >= (int)cap)
         return;
+    if (error != EACCES && error != EPERM) {
+        snprintf(out + at, cap - (size_t)at,
+                 "; the event is listed, but the kernel has none such for this processor");
+        return;
+    }
     if (lmw_source_read_i64(path, &paranoid, NULL) == LMW_OK && paranoid > 0)
         snprintf(out + at, cap - (size_t)at,
                  "; /proc/sys/kernel/perf_event_paranoid is %d: set it to 0, or grant CAP_PERFMON "

@@ -89,7 +89,7 @@ static int add_zone(void *l, const char *dir, const char *entry, struct lmw_err 
     }
     if (lmw_source_file_i64(&s->file[0], &value, &why) < 0)
         snprintf(s->info.reason, sizeof s->info.reason,
-                 "%.100s: let a group read it (udev rule data/60-lmwatt-rapl.rules), or grant "
+                 "%.170s: let a group read it (udev rule data/60-lmwatt-rapl.rules), or grant "
                  "CAP_PERFMON and take perf events (source perf), or run as root",
                  why.msg);
     else
