@@ -104,7 +104,7 @@ static int open_machine(const char *machine, const char *path, struct lmw_meter 
     return open_url(url, m, err);
 }
 
-static const struct lmw_source_info *chosen(const struct lmw_meter *m)
+static const struct lmw_source_info *chosen(struct lmw_meter *m)
 {
     for (int i = 0; i < lmw_meter_n_source(m); i++)
         if (lmw_meter_source(m, i)->chosen)
