@@ -58,6 +58,10 @@ void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out);
 /* How the metering of the row's run went, as it is stored; NULL: not known. A new reference. */
 json_t *lmw_report_metering(const struct lmw_summary *s);
 
+/* json.c: the JSON report, with jansson's flags. */
+int lmw_report_dump(const struct lmw_report *r, size_t flags, struct lmw_buf *out,
+                    struct lmw_err *err);
+
 /* pictures.c: what report.html draws, as JSON. */
 int lmw_report_pictures(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err);
 

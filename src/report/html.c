@@ -192,7 +192,7 @@ static void put_script_text(struct lmw_buf *out, const struct lmw_buf *json)
 static int put_data(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
 {
     struct lmw_buf json = {0};
-    int rc = lmw_report_json(r, &json, err);
+    int rc = lmw_report_dump(r, JSON_COMPACT | JSON_REAL_PRECISION(7), &json, err);
     if (rc == LMW_OK)
         put_script_text(out, &json);
     lmw_buf_free(&json);

@@ -138,7 +138,8 @@ static json_t *breakdown_json(const struct lmw_report *r, const struct lmw_break
     return json_pack("{s:o,s:o}", "field", lmw_json_text(b->field), "cells", cells);
 }
 
-int lmw_report_json(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+int lmw_report_dump(const struct lmw_report *r, size_t flags, struct lmw_buf *out,
+                    struct lmw_err *err)
 {
     json_t *rows = json_array(), *parts = json_array();
     for (int i = 0; i < r->n_row; i++)
@@ -146,11 +147,16 @@ int lmw_report_json(const struct lmw_report *r, struct lmw_buf *out, struct lmw_
     for (int i = 0; i < r->n_breakdown; i++)
         json_array_append_new(parts, breakdown_json(r, &r->breakdowns[i]));
     json_t *all = json_pack("{s:o,s:o}", "runs", rows, "breakdowns", parts);
-    char *dump = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
+    char *dump = all ? json_dumps(all, flags) : NULL;
     json_decref(all);
     if (!dump)
         return lmw_fail(err, LMW_ENOMEM, "no memory for the report");
     lmw_buf_str(out, dump);
     free(dump);
     return out->failed ? lmw_fail(err, LMW_ENOMEM, "no memory for the report") : LMW_OK;
+}
+
+int lmw_report_json(const struct lmw_report *r, struct lmw_buf *out, struct lmw_err *err)
+{
+    return lmw_report_dump(r, JSON_INDENT(2) | JSON_REAL_PRECISION(12), out, err);
 }
