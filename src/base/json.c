@@ -379,6 +379,15 @@ char *lmw_json_compact(char *dst, const struct lmw_json_value *v)
     return dst;
 }
 
+char *lmw_json_compact_member(char *dst, bool first, const struct lmw_json_value *key,
+                              const struct lmw_json_value *v)
+{
+    *dst++ = first ? '{' : ',';
+    dst = lmw_json_compact(dst, key);
+    *dst++ = ':';
+    return lmw_json_compact(dst, v);
+}
+
 /* --- writing --- */
 
 static void put_escaped(struct lmw_buf *b, char c)

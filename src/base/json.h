@@ -1,6 +1,6 @@
-/* JSON read without a tree, and written: for records by the million, where building jansson's
- * objects costs more than everything else (docs/benchmarks.md). For what is small or irregular,
- * jansson.
+/* JSON read without a tree, and written: for records by the million, where jansson's objects take
+ * several times as long as reading and storing them does (bench_exchange). For what is small or
+ * irregular, jansson.
  *
  * The scanner checks all it passes (RFC 8259, UTF-8) and allocates nothing: a value is a slice of
  * the text. Refused besides what the RFC refuses: texts that hold NUL or half a surrogate pair,
@@ -59,6 +59,10 @@ bool lmw_json_real(const struct lmw_json_value *v, double *out);
 /* A value without the white space around its parts, at dst (room for text.len + 2); returns the
  * end. */
 char *lmw_json_compact(char *dst, const struct lmw_json_value *v);
+/* A member of an object at dst, so written, behind a brace or, where it is not the first, a comma
+ * (room for both texts + 6); returns the end. */
+char *lmw_json_compact_member(char *dst, bool first, const struct lmw_json_value *key,
+                              const struct lmw_json_value *v);
 
 /* Writing. A text must be UTF-8. Reals are as short as gives the same double again; what is not
  * finite is null. */

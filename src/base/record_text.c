@@ -120,10 +120,7 @@ static int add_unknown(struct unknown *u, lmw_str line, const struct lmw_json_va
             return no_memory(err);
     }
     u->keys[u->n++] = key->text;
-    *u->at++ = u->n == 1 ? '{' : ',';
-    u->at = lmw_json_compact(u->at, key);
-    *u->at++ = ':';
-    u->at = lmw_json_compact(u->at, v);
+    u->at = lmw_json_compact_member(u->at, u->n == 1, key, v);
     return LMW_OK;
 }
 

@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+bool lmw_str_among(lmw_str s, const char *const *list)
+{
+    while (*list && !lmw_str_is(s, *list))
+        list++;
+    return *list != NULL;
+}
+
 bool lmw_str_starts(lmw_str s, const char *prefix)
 {
     size_t n = strlen(prefix);

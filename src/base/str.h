@@ -28,6 +28,7 @@ static inline bool lmw_str_is(lmw_str a, const char *b)
 {
     return lmw_str_eq(a, lmw_str_from(b));
 }
+bool lmw_str_among(lmw_str s, const char *const *list); /* ended by NULL */
 bool lmw_str_starts(lmw_str s, const char *prefix);
 lmw_str lmw_str_trim(lmw_str s);  /* ASCII white space on both ends */
 uint64_t lmw_str_hash(lmw_str s); /* FNV-1a, 64 bits: stable across machines and versions */

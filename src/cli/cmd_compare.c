@@ -10,13 +10,13 @@
 static json_t *disagreement_json(const struct lmw_disagreement *d)
 {
     json_t *o = json_object();
-    decide_put(o, "domain", lmw_json_text(d->domain));
-    decide_put(o, "n", json_integer(d->n));
-    decide_put(o, "both", json_integer(d->both));
-    decide_put(o, "only_a", json_integer(d->only_a));
-    decide_put(o, "only_b", json_integer(d->only_b));
-    decide_put(o, "neither", json_integer(d->neither));
-    decide_put(o, "difference", lmw_json_interval(d->difference));
+    lmw_json_put(o, "domain", lmw_json_text(d->domain));
+    lmw_json_put(o, "n", json_integer(d->n));
+    lmw_json_put(o, "both", json_integer(d->both));
+    lmw_json_put(o, "only_a", json_integer(d->only_a));
+    lmw_json_put(o, "only_b", json_integer(d->only_b));
+    lmw_json_put(o, "neither", json_integer(d->neither));
+    lmw_json_put(o, "difference", lmw_json_interval(d->difference));
     return o;
 }
 
@@ -25,11 +25,11 @@ static json_t *figures_json(const struct lmw_comparison *c)
     json_t *o = json_object();
     for (int k = 0; k < LMW_N_PAIR; k++) {
         const struct lmw_pair *p = &c->pair[k];
-        decide_put(o, lmw_pairs[k].key,
-                   json_pack("{s:o,s:o,s:o,s:o,s:I}", "a", lmw_json_interval(p->a), "b",
-                             lmw_json_interval(p->b), "difference",
-                             lmw_json_interval(p->difference), "ratio",
-                             lmw_json_interval(p->ratio), "n", (json_int_t)p->n));
+        lmw_json_put(o, lmw_pairs[k].key,
+                     json_pack("{s:o,s:o,s:o,s:o,s:I}", "a", lmw_json_interval(p->a), "b",
+                               lmw_json_interval(p->b), "difference",
+                               lmw_json_interval(p->difference), "ratio",
+                               lmw_json_interval(p->ratio), "n", (json_int_t)p->n));
     }
     return o;
 }
@@ -39,25 +39,25 @@ static json_t *comparison_json(const struct lmw_comparison *c, const char *sente
     json_t *o = json_object(), *domains = json_array();
     for (int i = 0; i < c->n_domain; i++)
         json_array_append_new(domains, disagreement_json(&c->domain[i]));
-    decide_put(o, "a", decide_run_json(c->a));
-    decide_put(o, "b", decide_run_json(c->b));
-    decide_put(o, "sentence", lmw_json_text(sentence));
-    decide_put(o, "n_common", json_integer(c->n_common));
-    decide_put(o, "n_only_a", json_integer(c->n_only_a));
-    decide_put(o, "n_only_b", json_integer(c->n_only_b));
-    decide_put(o, "energy_comparable", json_boolean(c->comparable_energy));
-    decide_put(o, "figures", figures_json(c));
-    decide_put(o, "sign_test",
-               json_pack("{s:I,s:I,s:o}", "only_a", (json_int_t)c->n_better_a, "only_b",
-                         (json_int_t)c->n_better_b, "p", lmw_json_number(c->sign_p)));
-    decide_put(o, "permutation_test",
-               json_pack("{s:I,s:o}", "n", (json_int_t)c->n_permutation, "p",
-                         lmw_json_number(c->permutation_p)));
-    decide_put(o, "energy_sign_test",
-               json_pack("{s:I,s:I,s:o}", "dearer_a", (json_int_t)c->n_dearer_a, "dearer_b",
-                         (json_int_t)c->n_dearer_b, "p", lmw_json_number(c->energy_sign_p)));
-    decide_put(o, "all", disagreement_json(&c->all));
-    decide_put(o, "domains", domains);
+    lmw_json_put(o, "a", decide_run_json(c->a));
+    lmw_json_put(o, "b", decide_run_json(c->b));
+    lmw_json_put(o, "sentence", lmw_json_text(sentence));
+    lmw_json_put(o, "n_common", json_integer(c->n_common));
+    lmw_json_put(o, "n_only_a", json_integer(c->n_only_a));
+    lmw_json_put(o, "n_only_b", json_integer(c->n_only_b));
+    lmw_json_put(o, "energy_comparable", json_boolean(c->comparable_energy));
+    lmw_json_put(o, "figures", figures_json(c));
+    lmw_json_put(o, "sign_test",
+                 json_pack("{s:I,s:I,s:o}", "only_a", (json_int_t)c->n_better_a, "only_b",
+                           (json_int_t)c->n_better_b, "p", lmw_json_number(c->sign_p)));
+    lmw_json_put(o, "permutation_test",
+                 json_pack("{s:I,s:o}", "n", (json_int_t)c->n_permutation, "p",
+                           lmw_json_number(c->permutation_p)));
+    lmw_json_put(o, "energy_sign_test",
+                 json_pack("{s:I,s:I,s:o}", "dearer_a", (json_int_t)c->n_dearer_a, "dearer_b",
+                           (json_int_t)c->n_dearer_b, "p", lmw_json_number(c->energy_sign_p)));
+    lmw_json_put(o, "all", disagreement_json(&c->all));
+    lmw_json_put(o, "domains", domains);
     return o;
 }
 

@@ -51,8 +51,8 @@ static bool has_cloud(const struct domains *a)
 static json_t *coverage_json(const struct lmw_coverage *c)
 {
     json_t *o = lmw_json_interval(c->share);
-    decide_put(o, "n", json_integer(c->n));
-    decide_put(o, "n_right", json_integer(c->n_right));
+    lmw_json_put(o, "n", json_integer(c->n));
+    lmw_json_put(o, "n_right", json_integer(c->n_right));
     return o;
 }
 
@@ -62,19 +62,19 @@ static json_t *row_json(const struct domains *a, int row)
     json_t *o = json_object(), *runs = json_object(), *tiers = json_array();
     const char *best = d->best_local[row] < 0 ? NULL : a->f->run[d->best_local[row]].run.name;
     for (int c = 0; c < d->n_run; c++)
-        decide_put(runs, a->f->run[c].run.name, coverage_json(cell(a, row, c)));
+        lmw_json_put(runs, a->f->run[c].run.name, coverage_json(cell(a, row, c)));
     for (int k = 0; k <= a->t.n_tier; k++)
         json_array_append_new(tiers, json_integer(a->t.n[row * (a->t.n_tier + 1) + k]));
-    decide_put(o, "domain", lmw_json_text(row == d->n_domain ? NULL : d->domain[row]));
-    decide_put(o, "n", json_integer(d->n_question[row]));
-    decide_put(o, "traffic_share",
-               json_real((double)d->n_question[row] / (double)d->n_question[d->n_domain]));
-    decide_put(o, "coverage", runs);
-    decide_put(o, "best_local", lmw_json_text(best));
-    decide_put(o, "best_of_local", coverage_json(cell(a, row, lmw_local_column(d))));
-    decide_put(o, "best_of_cloud", coverage_json(cell(a, row, lmw_cloud_column(d))));
-    decide_put(o, "only_cloud", json_integer(d->only_cloud[row]));
-    decide_put(o, "tiers", tiers);
+    lmw_json_put(o, "domain", lmw_json_text(row == d->n_domain ? NULL : d->domain[row]));
+    lmw_json_put(o, "n", json_integer(d->n_question[row]));
+    lmw_json_put(o, "traffic_share",
+                 json_real((double)d->n_question[row] / (double)d->n_question[d->n_domain]));
+    lmw_json_put(o, "coverage", runs);
+    lmw_json_put(o, "best_local", lmw_json_text(best));
+    lmw_json_put(o, "best_of_local", coverage_json(cell(a, row, lmw_local_column(d))));
+    lmw_json_put(o, "best_of_cloud", coverage_json(cell(a, row, lmw_cloud_column(d))));
+    lmw_json_put(o, "only_cloud", json_integer(d->only_cloud[row]));
+    lmw_json_put(o, "tiers", tiers);
     return o;
 }
 
@@ -82,10 +82,10 @@ static json_t *weights_json(const struct domains *a, const struct lmw_interval *
 {
     json_t *o = json_object(), *runs = json_object();
     for (int c = 0; c < a->d.n_run; c++)
-        decide_put(runs, a->f->run[c].run.name, lmw_json_interval(share[c]));
-    decide_put(o, "coverage", runs);
-    decide_put(o, "best_of_local", lmw_json_interval(share[lmw_local_column(&a->d)]));
-    decide_put(o, "best_of_cloud", lmw_json_interval(share[lmw_cloud_column(&a->d)]));
+        lmw_json_put(runs, a->f->run[c].run.name, lmw_json_interval(share[c]));
+    lmw_json_put(o, "coverage", runs);
+    lmw_json_put(o, "best_of_local", lmw_json_interval(share[lmw_local_column(&a->d)]));
+    lmw_json_put(o, "best_of_cloud", lmw_json_interval(share[lmw_cloud_column(&a->d)]));
     return o;
 }
 
@@ -95,12 +95,12 @@ static json_t *tiers_json(const struct domains *a)
     for (int k = 0; k <= a->t.n_tier; k++) {
         json_t *o = json_object();
         bool solved = k < a->t.n_tier;
-        decide_put(o, "params",
-                   solved && a->t.params[k] != LMW_NULL ? json_integer(a->t.params[k])
-                                                        : json_null());
-        decide_put(o, "models", lmw_json_text(solved ? a->t.models[k] : NULL));
-        decide_put(o, "solved", json_boolean(solved));
-        decide_put(o, "n", json_integer(a->t.n[a->d.n_domain * (a->t.n_tier + 1) + k]));
+        lmw_json_put(o, "params",
+                     solved && a->t.params[k] != LMW_NULL ? json_integer(a->t.params[k])
+                                                          : json_null());
+        lmw_json_put(o, "models", lmw_json_text(solved ? a->t.models[k] : NULL));
+        lmw_json_put(o, "solved", json_boolean(solved));
+        lmw_json_put(o, "n", json_integer(a->t.n[a->d.n_domain * (a->t.n_tier + 1) + k]));
         json_array_append_new(list, o);
     }
     return list;
@@ -113,19 +113,19 @@ static json_t *domains_json(const struct domains *a)
         json_array_append_new(rows, row_json(a, row));
     for (int c = 0; c < a->d.n_run; c++) {
         json_t *r = decide_run_json(&a->f->run[c]);
-        decide_put(r, "cloud", json_boolean(a->d.cloud[c]));
-        decide_put(r, "scored", json_boolean(a->d.scored[c]));
+        lmw_json_put(r, "cloud", json_boolean(a->d.cloud[c]));
+        lmw_json_put(r, "scored", json_boolean(a->d.scored[c]));
         json_array_append_new(runs, r);
     }
-    decide_put(o, "runs", runs);
-    decide_put(o, "domains", rows);
-    decide_put(o, "all", row_json(a, a->d.n_domain));
-    decide_put(o, "weights",
-               json_pack("{s:o,s:o,s:i}", "traffic_share", weights_json(a, a->d.traffic),
-                         "uniform_over_datasets", weights_json(a, a->d.datasets), "n_datasets",
-                         a->d.n_dataset));
-    decide_put(o, "tiers", tiers_json(a));
-    decide_put(o, "tiers_left_out", json_integer(a->t.n_left_out));
+    lmw_json_put(o, "runs", runs);
+    lmw_json_put(o, "domains", rows);
+    lmw_json_put(o, "all", row_json(a, a->d.n_domain));
+    lmw_json_put(o, "weights",
+                 json_pack("{s:o,s:o,s:i}", "traffic_share", weights_json(a, a->d.traffic),
+                           "uniform_over_datasets", weights_json(a, a->d.datasets), "n_datasets",
+                           a->d.n_dataset));
+    lmw_json_put(o, "tiers", tiers_json(a));
+    lmw_json_put(o, "tiers_left_out", json_integer(a->t.n_left_out));
     return o;
 }
 

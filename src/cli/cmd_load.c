@@ -6,16 +6,16 @@
 static json_t *load_json(const struct lmw_load *l)
 {
     json_t *o = json_object();
-    decide_put(o, "from", json_integer(l->from));
-    decide_put(o, "to", json_integer(l->to));
-    decide_put(o, "n", json_integer(l->n));
-    decide_put(o, "in_flight", lmw_json_number(l->in_flight));
-    decide_put(o, "accuracy", lmw_json_interval(l->accuracy));
-    decide_put(o, "ipj", lmw_json_interval(l->ipj));
-    decide_put(o, "energy_j", lmw_json_interval(l->energy));
-    decide_put(o, "latency_s", lmw_json_interval(l->latency));
-    decide_put(o, "ttft_s", lmw_json_interval(l->ttft));
-    decide_put(o, "tok_per_s", lmw_json_number(l->tok_per_s));
+    lmw_json_put(o, "from", json_integer(l->from));
+    lmw_json_put(o, "to", json_integer(l->to));
+    lmw_json_put(o, "n", json_integer(l->n));
+    lmw_json_put(o, "in_flight", lmw_json_number(l->in_flight));
+    lmw_json_put(o, "accuracy", lmw_json_interval(l->accuracy));
+    lmw_json_put(o, "ipj", lmw_json_interval(l->ipj));
+    lmw_json_put(o, "energy_j", lmw_json_interval(l->energy));
+    lmw_json_put(o, "latency_s", lmw_json_interval(l->latency));
+    lmw_json_put(o, "ttft_s", lmw_json_interval(l->ttft));
+    lmw_json_put(o, "tok_per_s", lmw_json_number(l->tok_per_s));
     return o;
 }
 
@@ -50,7 +50,7 @@ static int loads(struct decide *d, void *arg, json_t **result, struct lmw_err *e
             put_row(&g, &d->frame.run[i], &load[k]);
             json_array_append_new(list, load_json(&load[k]));
         }
-        decide_put(o, "loads", list);
+        lmw_json_put(o, "loads", list);
         json_array_append_new(runs, o);
     }
     *result = json_pack("{s:o}", "runs", runs);

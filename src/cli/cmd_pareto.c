@@ -73,18 +73,18 @@ static json_t *row_json(const struct axes *a, int row)
 {
     const struct lmw_summary *s = &a->rows[row];
     json_t *o = json_object();
-    decide_put(o, "run", lmw_json_text(s->run.name));
-    decide_put(o, "model", lmw_json_text(s->model));
-    decide_put(o, "quantization", lmw_json_text(s->quantization));
-    decide_put(o, "machine", lmw_json_text(s->machine));
-    decide_put(o, "workload", lmw_json_text(s->workload));
-    decide_put(o, "energy_basis", lmw_json_text(s->basis));
+    lmw_json_put(o, "run", lmw_json_text(s->run.name));
+    lmw_json_put(o, "model", lmw_json_text(s->model));
+    lmw_json_put(o, "quantization", lmw_json_text(s->quantization));
+    lmw_json_put(o, "machine", lmw_json_text(s->machine));
+    lmw_json_put(o, "workload", lmw_json_text(s->workload));
+    lmw_json_put(o, "energy_basis", lmw_json_text(s->basis));
     for (int i = 0; i < a->n; i++)
-        decide_put(o, lmw_figures[a->figure[i]].key, lmw_json_interval(s->figure[a->figure[i]]));
-    decide_put(o, "front", json_boolean(is_front(a, row)));
-    decide_put(o, "missing", lmw_json_text(missing(a, s)));
-    decide_put(o, "dominated_by", names_json(a, row, true));
-    decide_put(o, "dominates", names_json(a, row, false));
+        lmw_json_put(o, lmw_figures[a->figure[i]].key, lmw_json_interval(s->figure[a->figure[i]]));
+    lmw_json_put(o, "front", json_boolean(is_front(a, row)));
+    lmw_json_put(o, "missing", lmw_json_text(missing(a, s)));
+    lmw_json_put(o, "dominated_by", names_json(a, row, true));
+    lmw_json_put(o, "dominates", names_json(a, row, false));
     return o;
 }
 

@@ -6,14 +6,14 @@
 static json_t *line_json(const struct lmw_regression *r)
 {
     json_t *o = json_object();
-    decide_put(o, "count", json_integer(r->n));
-    decide_put(o, "dropped", json_integer(r->n_dropped));
-    decide_put(o, "slope", lmw_json_number(r->slope.value));
-    decide_put(o, "intercept", lmw_json_number(r->intercept.value));
-    decide_put(o, "r2", lmw_json_number(r->r2));
-    decide_put(o, "avg_y", lmw_json_number(r->mean_y));
-    decide_put(o, "slope_interval", lmw_json_interval(r->slope));
-    decide_put(o, "intercept_interval", lmw_json_interval(r->intercept));
+    lmw_json_put(o, "count", json_integer(r->n));
+    lmw_json_put(o, "dropped", json_integer(r->n_dropped));
+    lmw_json_put(o, "slope", lmw_json_number(r->slope.value));
+    lmw_json_put(o, "intercept", lmw_json_number(r->intercept.value));
+    lmw_json_put(o, "r2", lmw_json_number(r->r2));
+    lmw_json_put(o, "avg_y", lmw_json_number(r->mean_y));
+    lmw_json_put(o, "slope_interval", lmw_json_interval(r->slope));
+    lmw_json_put(o, "intercept_interval", lmw_json_interval(r->intercept));
     return o;
 }
 
@@ -23,8 +23,8 @@ static json_t *lines_json(const struct lmw_frame *f, struct lmw_regression (*lin
     for (int i = 0; i < f->n_run; i++) {
         json_t *o = decide_run_json(&f->run[i]), *list = json_object();
         for (int k = 0; k < LMW_N_LINE; k++)
-            decide_put(list, lmw_lines[k].key, line_json(&lines[i][k]));
-        decide_put(o, "regressions", list);
+            lmw_json_put(list, lmw_lines[k].key, line_json(&lines[i][k]));
+        lmw_json_put(o, "regressions", list);
         json_array_append_new(runs, o);
     }
     return json_pack("{s:o}", "runs", runs);

@@ -18,12 +18,12 @@ struct trend {
 static json_t *year_json(const struct trend *a, const struct lmw_trend_year *y)
 {
     json_t *o = decide_run_json(&a->f->run[y->run]);
-    decide_put(o, "year", json_integer(y->year));
-    decide_put(o, "model_date", lmw_json_text(a->when[y->run].model));
-    decide_put(o, "machine_date", lmw_json_text(a->when[y->run].machine));
-    decide_put(o, "accuracy", lmw_json_interval(y->accuracy));
-    decide_put(o, a->metric, lmw_json_interval(y->metric));
-    decide_put(o, "step", lmw_json_number(y->step));
+    lmw_json_put(o, "year", json_integer(y->year));
+    lmw_json_put(o, "model_date", lmw_json_text(a->when[y->run].model));
+    lmw_json_put(o, "machine_date", lmw_json_text(a->when[y->run].machine));
+    lmw_json_put(o, "accuracy", lmw_json_interval(y->accuracy));
+    lmw_json_put(o, a->metric, lmw_json_interval(y->metric));
+    lmw_json_put(o, "step", lmw_json_number(y->step));
     return o;
 }
 
@@ -32,11 +32,11 @@ static json_t *split_json(const struct trend *a, const struct lmw_split *s)
     json_t *o = json_object(), *runs = json_array();
     for (int i = 0; s->known && i < s->n_run; i++)
         json_array_append_new(runs, lmw_json_text(a->f->run[s->run[i]].run.name));
-    decide_put(o, "known", json_boolean(s->known));
-    decide_put(o, "model", s->known ? lmw_json_interval(s->model) : json_null());
-    decide_put(o, "hardware", s->known ? lmw_json_interval(s->hardware) : json_null());
-    decide_put(o, "runs", runs);
-    decide_put(o, "reason", lmw_json_text(s->known ? NULL : s->why));
+    lmw_json_put(o, "known", json_boolean(s->known));
+    lmw_json_put(o, "model", s->known ? lmw_json_interval(s->model) : json_null());
+    lmw_json_put(o, "hardware", s->known ? lmw_json_interval(s->hardware) : json_null());
+    lmw_json_put(o, "runs", runs);
+    lmw_json_put(o, "reason", lmw_json_text(s->known ? NULL : s->why));
     return o;
 }
 
@@ -50,15 +50,15 @@ static json_t *trend_json(const struct trend *a)
     json_t *o = json_object(), *years = json_array();
     for (int k = 0; k < a->t.n_year; k++)
         json_array_append_new(years, year_json(a, &a->t.year[k]));
-    decide_put(o, "metric", lmw_json_text(a->metric));
-    decide_put(o, "method", lmw_json_text(a->method));
-    decide_put(o, "years", years);
-    decide_put(o, "total", lmw_json_interval(a->t.total));
-    decide_put(o, "split", split_json(a, chosen(a)));
-    decide_put(o, "published", split_json(a, &a->t.published));
-    decide_put(o, "symmetric", split_json(a, &a->t.symmetric));
-    decide_put(o, "n_undated", json_integer(a->t.n_undated));
-    decide_put(o, "n_without_metric", json_integer(a->t.n_without));
+    lmw_json_put(o, "metric", lmw_json_text(a->metric));
+    lmw_json_put(o, "method", lmw_json_text(a->method));
+    lmw_json_put(o, "years", years);
+    lmw_json_put(o, "total", lmw_json_interval(a->t.total));
+    lmw_json_put(o, "split", split_json(a, chosen(a)));
+    lmw_json_put(o, "published", split_json(a, &a->t.published));
+    lmw_json_put(o, "symmetric", split_json(a, &a->t.symmetric));
+    lmw_json_put(o, "n_undated", json_integer(a->t.n_undated));
+    lmw_json_put(o, "n_without_metric", json_integer(a->t.n_without));
     return o;
 }
 

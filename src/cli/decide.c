@@ -7,25 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-void decide_put(json_t *o, const char *key, json_t *v)
-{
-    json_object_set_new(o, key, v);
-}
-
 json_t *decide_run_json(const struct lmw_frame_run *r)
 {
     json_t *o = json_object();
-    decide_put(o, "run", lmw_json_text(r->run.name));
-    decide_put(o, "model", lmw_json_text(r->model));
-    decide_put(o, "quantization", lmw_json_text(r->quantization));
-    decide_put(o, "backend", lmw_json_text(r->backend));
-    decide_put(o, "machine", lmw_json_text(r->machine));
-    decide_put(o, "workload", lmw_json_text(r->workload));
-    decide_put(o, "energy_basis", lmw_json_text(r->basis));
-    decide_put(o, "energy_estimated", json_boolean(r->estimated));
-    decide_put(o, "n_record", json_integer((json_int_t)r->n));
-    decide_put(o, "n_energy_valid", json_integer(r->n_valid));
-    decide_put(o, "n_energy_imputed", json_integer(r->n_imputed));
+    lmw_json_put(o, "run", lmw_json_text(r->run.name));
+    lmw_json_put(o, "model", lmw_json_text(r->model));
+    lmw_json_put(o, "quantization", lmw_json_text(r->quantization));
+    lmw_json_put(o, "backend", lmw_json_text(r->backend));
+    lmw_json_put(o, "machine", lmw_json_text(r->machine));
+    lmw_json_put(o, "workload", lmw_json_text(r->workload));
+    lmw_json_put(o, "energy_basis", lmw_json_text(r->basis));
+    lmw_json_put(o, "energy_estimated", json_boolean(r->estimated));
+    lmw_json_put(o, "n_record", json_integer((json_int_t)r->n));
+    lmw_json_put(o, "n_energy_valid", json_integer(r->n_valid));
+    lmw_json_put(o, "n_energy_imputed", json_integer(r->n_imputed));
     return o;
 }
 

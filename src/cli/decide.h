@@ -31,7 +31,6 @@ int decide(struct decide *d, decide_fn *fn, void *arg);
 
 /* A run's own words for what it is: name, model, quantization, backend, machine. */
 json_t *decide_run_json(const struct lmw_frame_run *r);
-void decide_put(json_t *o, const char *key, json_t *v);
 /* Splits "a,b,c" in place; at most `cap` parts, else -1. */
 int decide_split(char *list, const char **part, int cap);
 /* The dates a file tells; path NULL: none. */

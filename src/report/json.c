@@ -19,6 +19,11 @@ json_t *lmw_json_text(const char *s)
     return s ? json_string(s) : json_null();
 }
 
+void lmw_json_put(json_t *o, const char *key, json_t *v)
+{
+    json_object_set_new(o, key, v);
+}
+
 json_t *lmw_json_interval(struct lmw_interval v)
 {
     return json_pack("{s:o,s:o,s:o}", "value", lmw_json_number(v.value), "lower",

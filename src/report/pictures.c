@@ -9,11 +9,6 @@
 
 enum { QUANTILES = 51, RUNS_MAX = 60 };
 
-static void put(json_t *o, const char *key, json_t *v)
-{
-    json_object_set_new(o, key, v);
-}
-
 /* Five digits are more than a picture shows. */
 static json_t *short_number(double v)
 {
@@ -54,14 +49,14 @@ static json_t *quantiles(const struct lmw_frame *f, int run, enum lmw_value whic
 static json_t *timeline_json(const char *run, const struct lmw_timeline *t)
 {
     json_t *o = json_object();
-    put(o, "run", lmw_json_text(run));
-    put(o, "query_id", lmw_json_text(t->query));
-    put(o, "which", lmw_json_text(t->which));
-    put(o, "energy_j", short_number(t->energy_j));
-    put(o, "first_s", short_number(t->first_s));
-    put(o, "end_s", short_number(t->end_s));
-    put(o, "t_s", numbers(t->t_s, t->n + 1));
-    put(o, "w", numbers(t->w, t->n));
+    lmw_json_put(o, "run", lmw_json_text(run));
+    lmw_json_put(o, "query_id", lmw_json_text(t->query));
+    lmw_json_put(o, "which", lmw_json_text(t->which));
+    lmw_json_put(o, "energy_j", short_number(t->energy_j));
+    lmw_json_put(o, "first_s", short_number(t->first_s));
+    lmw_json_put(o, "end_s", short_number(t->end_s));
+    lmw_json_put(o, "t_s", numbers(t->t_s, t->n + 1));
+    lmw_json_put(o, "w", numbers(t->w, t->n));
     return o;
 }
 
@@ -69,17 +64,17 @@ static json_t *run_json(const struct lmw_pictures *p, int i)
 {
     const struct lmw_run *run = &p->frame->run[i].run;
     json_t *o = json_object(), *list = json_array();
-    put(o, "run", lmw_json_text(run->name));
-    put(o, "n", json_integer((json_int_t)p->frame->run[i].n));
-    put(o, "latency_s", quantiles(p->frame, i, LMW_V_LATENCY));
-    put(o, "ttft_s", quantiles(p->frame, i, LMW_V_TTFT));
+    lmw_json_put(o, "run", lmw_json_text(run->name));
+    lmw_json_put(o, "n", json_integer((json_int_t)p->frame->run[i].n));
+    lmw_json_put(o, "latency_s", quantiles(p->frame, i, LMW_V_LATENCY));
+    lmw_json_put(o, "ttft_s", quantiles(p->frame, i, LMW_V_TTFT));
     for (int k = 0; p->timelines && k < p->n_timeline[i]; k++)
         json_array_append_new(list, timeline_json(run->name, &p->timelines[i][k]));
-    put(o, "timelines", list);
+    lmw_json_put(o, "timelines", list);
     json_t *environment = run->environment ? json_loads(run->environment, 0, NULL) : NULL;
     json_t *settings = run->settings ? json_loads(run->settings, 0, NULL) : NULL;
-    put(o, "environment", environment ? environment : json_null());
-    put(o, "settings", settings ? settings : json_null());
+    lmw_json_put(o, "environment", environment ? environment : json_null());
+    lmw_json_put(o, "settings", settings ? settings : json_null());
     return o;
 }
 
@@ -88,12 +83,12 @@ static json_t *run_json(const struct lmw_pictures *p, int i)
 static json_t *routed_json(const struct lmw_strategy *s, const struct lmw_routed *r)
 {
     json_t *o = json_object();
-    put(o, "name", lmw_json_text(s->name));
-    put(o, "share_local", short_number(r->share_local.value));
-    put(o, "accuracy", short_number(r->accuracy.value));
-    put(o, "energy", short_number(r->saving[LMW_JOULES].value));
-    put(o, "compute", short_number(r->saving[LMW_FLOPS].value));
-    put(o, "cost", short_number(r->saving[LMW_USD].value));
+    lmw_json_put(o, "name", lmw_json_text(s->name));
+    lmw_json_put(o, "share_local", short_number(r->share_local.value));
+    lmw_json_put(o, "accuracy", short_number(r->accuracy.value));
+    lmw_json_put(o, "energy", short_number(r->saving[LMW_JOULES].value));
+    lmw_json_put(o, "compute", short_number(r->saving[LMW_FLOPS].value));
+    lmw_json_put(o, "cost", short_number(r->saving[LMW_USD].value));
     return o;
 }
 
@@ -102,8 +97,8 @@ static json_t *routing_json(const struct lmw_pictures *p)
     json_t *o = json_object(), *list = json_array();
     for (int i = 0; i < p->n_strategy; i++)
         json_array_append_new(list, routed_json(&p->strategies[i], &p->routed[i]));
-    put(o, "strategies", list);
-    put(o, "estimated", json_boolean(p->routed_estimate));
+    lmw_json_put(o, "strategies", list);
+    lmw_json_put(o, "estimated", json_boolean(p->routed_estimate));
     return o;
 }
 
@@ -124,11 +119,11 @@ static json_t *trend_json(const struct lmw_pictures *p)
         json_array_append_new(years, json_pack("{s:i,s:s,s:o}", "year", t->year[i].year, "run",
                                                p->frame->run[t->year[i].run].run.name, "value",
                                                lmw_json_interval(t->year[i].metric)));
-    put(o, "years", years);
-    put(o, "metric", json_string(t->per_joule ? "IPJ" : "IPW"));
-    put(o, "total", lmw_json_interval(t->total));
-    put(o, "published", split_json(&t->published));
-    put(o, "symmetric", split_json(&t->symmetric));
+    lmw_json_put(o, "years", years);
+    lmw_json_put(o, "metric", json_string(t->per_joule ? "IPJ" : "IPW"));
+    lmw_json_put(o, "total", lmw_json_interval(t->total));
+    lmw_json_put(o, "published", split_json(&t->published));
+    lmw_json_put(o, "symmetric", split_json(&t->symmetric));
     return o;
 }
 
@@ -159,14 +154,14 @@ int lmw_report_pictures(const struct lmw_report *r, struct lmw_buf *out, struct 
 {
     const struct lmw_pictures *p = r->pictures;
     json_t *o = json_object(), *runs = json_array();
-    put(o, "labels", labels_json(r));
-    put(o, "order", order_json(r));
+    lmw_json_put(o, "labels", labels_json(r));
+    lmw_json_put(o, "order", order_json(r));
     for (int i = 0; p && p->frame && i < p->frame->n_run && i < RUNS_MAX; i++)
         json_array_append_new(runs, run_json(p, i));
-    put(o, "runs", runs);
-    put(o, "routing", p && p->n_strategy ? routing_json(p) : json_null());
-    put(o, "trend",
-        p && p->frame && p->trend && p->trend->n_year > 1 ? trend_json(p) : json_null());
+    lmw_json_put(o, "runs", runs);
+    lmw_json_put(o, "routing", p && p->n_strategy ? routing_json(p) : json_null());
+    lmw_json_put(o, "trend",
+                 p && p->frame && p->trend && p->trend->n_year > 1 ? trend_json(p) : json_null());
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     if (!text)

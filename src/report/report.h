@@ -64,5 +64,6 @@ int lmw_grid_width(const char *s, size_t len); /* characters on screen */
 json_t *lmw_json_number(double v);
 json_t *lmw_json_interval(struct lmw_interval v);
 json_t *lmw_json_text(const char *s);
+void lmw_json_put(json_t *o, const char *key, json_t *v); /* v becomes the object's */
 
 #endif

@@ -87,7 +87,7 @@ static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
     int rc;
     while ((rc = lmw_json_member(&j, &first, &key, &v)) > 0) {
         const char *name = lmw_json_copy(&key, s->arena);
-        char *text = lmw_arena_alloc(s->arena, key.text.len + v.text.len + 8, 1, 1), *at = text;
+        char *text = lmw_arena_alloc(s->arena, key.text.len + v.text.len + 8, 1, 1);
         if (!name || !text)
             return lmw_fail(err, LMW_ENOMEM, "no memory for a row");
         bool taken = lmw_column_find(lmw_str_from(name), NULL) != NULL;
@@ -95,11 +95,8 @@ static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
             taken |= strcmp(name, s->csv->v[i].name) == 0;
         if (taken)
             return lmw_fail(err, LMW_EFORMAT, "`extra` holds '%.64s', which is a column", name);
-        *at++ = s->text.len ? ',' : '{';
-        at = lmw_json_compact(at, &key);
-        *at++ = ':';
-        at = lmw_json_compact(at, &v);
-        lmw_buf_put(&s->text, text, (size_t)(at - text));
+        const char *end = lmw_json_compact_member(text, s->text.len == 0, &key, &v);
+        lmw_buf_put(&s->text, text, (size_t)(end - text));
     }
     if (rc < 0 || !lmw_json_at_end(&j))
         return lmw_fail(err, LMW_EFORMAT, "`extra` must be a JSON object: %s", j.fault);

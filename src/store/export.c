@@ -35,12 +35,9 @@ static void put_hash(struct lmw_buf *out, const char *name, const char **text)
 static bool is_harmless(const struct lmw_json_value *key, const struct lmw_json_value *v)
 {
     static const char *const ours[] = {"prompt_hash", "reference_hash", "choices_hash",
-                                       "answer_hash"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (lmw_str_is(key->text, ours[i]))
-            return false;
-    }
-    return v->kind < LMW_JSON_STRING || (v->kind == LMW_JSON_STRING && v->text.len <= WORD);
+                                       "answer_hash", NULL};
+    return !lmw_str_among(key->text, ours) &&
+           (v->kind < LMW_JSON_STRING || (v->kind == LMW_JSON_STRING && v->text.len <= WORD));
 }
 
 static void drop_texts(struct lmw_record *r, struct lmw_buf *extra)

@@ -57,22 +57,13 @@ int64_t lmw_foreign_int(const struct lmw_json_value *v, double scale)
     return fabs(x) < 9e18 ? llround(x) : LMW_NULL; /* false for NaN */
 }
 
-static bool is_among(const char *const *names, lmw_str key)
-{
-    for (; *names; names++) {
-        if (lmw_str_is(key, *names))
-            return true;
-    }
-    return false;
-}
-
 /* A field of theirs that bears the name of one of ours would be taken for it. */
 static bool is_kept(const struct lmw_json_value *key, const char *const *but,
                     struct lmw_arena *arena)
 {
     const char *decoded = key->is_escaped ? lmw_json_copy(key, arena) : NULL;
     lmw_str name = decoded ? lmw_str_from(decoded) : key->text;
-    return !is_among(but, name) && !lmw_column_find(name, NULL);
+    return !lmw_str_among(name, but) && !lmw_column_find(name, NULL);
 }
 
 const char *lmw_foreign_rest(const struct lmw_json_value *o, const char *const *but,
@@ -88,11 +79,7 @@ const char *lmw_foreign_rest(const struct lmw_json_value *o, const char *const *
         if (n < MAX_MEMBER && lmw_json_get(o, key.text, &earlier) &&
             earlier.text.ptr != v.text.ptr)
             continue; /* given twice: the first counts, as it does where a field is looked up */
-        char before = at == text ? '{' : ',';
-        *at++ = before;
-        at = lmw_json_compact(at, &key);
-        *at++ = ':';
-        at = lmw_json_compact(at, &v);
+        at = lmw_json_compact_member(at, at == text, &key, &v);
     }
     if (at == text)
         return NULL;

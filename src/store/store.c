@@ -82,13 +82,6 @@ static void set_energy_text(struct lmw_buf *b)
                    " AND energy_reason = 'pending'");
 }
 
-static bool is_among(const char *const *names, const char *name)
-{
-    while (*names && strcmp(*names, name) != 0)
-        names++;
-    return *names != NULL;
-}
-
 static int prepare_built(struct sql *q, struct lmw_store *s, void (*build)(struct lmw_buf *),
                          struct lmw_err *err)
 {
@@ -587,10 +580,10 @@ static size_t count_columns(void)
 
 static void select_columns(struct lmw_records *it, const char *const *names, struct lmw_buf *b)
 {
-    it->extra = !names || is_among(names, "extra");
+    it->extra = !names || lmw_str_among(LMW_STR("extra"), names);
     lmw_buf_str(b, it->extra ? "SELECT records.extra" : "SELECT 0");
     for (const struct lmw_column *c = lmw_columns; c->name; c++) {
-        if (names && !is_among(names, c->name))
+        if (names && !lmw_str_among(lmw_str_from(c->name), names))
             continue;
         lmw_buf_printf(b, ", %s%s", lmw_sql_is_stored(c) ? "records." : "runs.name AS ", c->name);
         it->column[it->n_column++] = c;
