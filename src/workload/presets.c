@@ -251,9 +251,11 @@ static int arc(const struct lmw_source *s, const json_t *row, struct lmw_item *i
     const json_t *list = at(row, "question.choices|choices"), *texts = at(row, "choices.text");
     const char *key = lmw_text_at(row, "answerKey|AnswerKey", arena);
     size_t n = json_array_size(texts ? texts : list);
-    int rc = key ? 0 : missing(s, row, "answerKey|AnswerKey", err);
+    int rc = 0;
 
-    if (rc == 0 && !list)
+    if (!key)
+        return missing(s, row, "answerKey|AnswerKey", err);
+    if (!list)
         it->reference = split_question(it, key, arena);
     if (!it->question)
         return lmw_fail(err, LMW_ENOMEM, "out of memory");

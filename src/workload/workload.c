@@ -84,7 +84,7 @@ static int open_rows(struct lmw_workload *w, struct lmw_err *err)
         lmw_wrap(err, "%.128s", w->name);
     if (rc < 0)
         return lmw_wrap(err, "opening workload");
-    if ((rc = open_format(w, &stream, err)) < 0)
+    if (open_format(w, &stream, err) < 0)
         return lmw_wrap(err, "%.128s", w->name);
     if (w->opts.columns && !w->rows.ops->is_text)
         return lmw_fail(err, LMW_EARG, "%.128s: only CSV and TSV take names for their columns",
@@ -356,7 +356,7 @@ static int read_record(struct lmw_workload *w, struct lmw_record *r, struct lmw_
     while ((rc = lmw_rows_next(&w->rows, &row, err)) > 0 && !is_wanted(w))
         json_decref(row);
     if (rc <= 0)
-        return rc < 0 ? rc : check_split(w, err);
+        return rc < 0 || check_split(w, err) == 0 ? rc : LMW_EARG;
     rc = make_record(w, row, r, arena, err);
     json_decref(row);
     return rc < 0 ? rc : 1;
