@@ -30,19 +30,14 @@ json_t *lmw_json_interval(struct lmw_interval v)
                      lmw_json_number(v.lower), "upper", lmw_json_number(v.upper));
 }
 
-static void put(json_t *o, const char *key, json_t *v)
-{
-    json_object_set_new(o, key, v);
-}
-
 /* Every figure that the records give, each with its interval and how many records it is of. */
 static json_t *figures_json(const struct lmw_summary *s)
 {
     json_t *o = json_object();
     for (int k = 0; k < LMW_N_FIGURE; k++) {
         json_t *v = lmw_json_interval(s->figure[k]);
-        put(v, "n", json_integer(s->figure[k].n));
-        put(o, lmw_figures[k].key, v);
+        lmw_json_put(v, "n", json_integer(s->figure[k].n));
+        lmw_json_put(o, lmw_figures[k].key, v);
     }
     return o;
 }
@@ -75,59 +70,59 @@ static json_t *rails_json(const struct lmw_summary *s)
 static json_t *row_json(const struct lmw_summary *s)
 {
     json_t *o = json_object();
-    put(o, "run", lmw_json_text(s->run.name));
-    put(o, "model", lmw_json_text(s->model));
-    put(o, "quantization", lmw_json_text(s->quantization));
-    put(o, "params", integer(s->params));
-    put(o, "workload", lmw_json_text(s->workload));
-    put(o, "backend", lmw_json_text(s->backend));
-    put(o, "machine", lmw_json_text(s->machine));
-    put(o, "mixed", json_boolean(s->mixed));
-    put(o, "date", lmw_json_text(s->run.date));
-    put(o, "finished", json_boolean(s->run.finished));
-    put(o, "n_record", json_integer(s->n_record));
-    put(o, "n_failed", json_integer(s->n_failed));
-    put(o, "n_unscored", json_integer(s->n_unscored));
-    put(o, "unscored_excluded", json_boolean(s->excludes_unscored));
-    put(o, "n_question", json_integer(s->n_question));
-    put(o, "n_energy_valid", json_integer(s->n_valid));
-    put(o, "n_energy_imputed", json_integer(s->n_imputed));
-    put(o, "energy_reasons", reasons_json(s));
-    put(o, "accuracy", lmw_json_interval(s->accuracy));
-    put(o, "tok_per_s", lmw_json_number(s->tok_per_s));
-    put(o, "ttft_p50_ms", lmw_json_number(s->ttft_p50_ms));
-    put(o, "ttft_p90_ms", lmw_json_number(s->ttft_p90_ms));
-    put(o, "latency_p50_ms", lmw_json_number(s->latency_p50_ms));
-    put(o, "prompt_tokens", lmw_json_number(s->prompt_tokens));
-    put(o, "completion_tokens", lmw_json_number(s->completion_tokens));
-    put(o, "energy_basis", lmw_json_text(s->basis));
-    put(o, "energy_estimated", json_boolean(s->estimated));
-    put(o, "power_w", lmw_json_interval(s->power_w));
-    put(o, "energy_j", lmw_json_interval(s->energy_j));
-    put(o, "energy_net_j", lmw_json_interval(s->net_j));
-    put(o, "energy_bounds_j", lmw_json_interval(s->energy_bounds));
-    put(o, "energy_prefill_j", lmw_json_number(s->prefill_j));
-    put(o, "energy_decode_j", lmw_json_number(s->decode_j));
-    put(o, "j_per_token", lmw_json_number(s->j_per_token));
-    put(o, "idle_before_mw", integer(s->run.idle_before_mw));
-    put(o, "idle_loaded_mw", integer(s->run.idle_loaded_mw));
-    put(o, "idle_after_mw", integer(s->run.idle_after_mw));
+    lmw_json_put(o, "run", lmw_json_text(s->run.name));
+    lmw_json_put(o, "model", lmw_json_text(s->model));
+    lmw_json_put(o, "quantization", lmw_json_text(s->quantization));
+    lmw_json_put(o, "params", integer(s->params));
+    lmw_json_put(o, "workload", lmw_json_text(s->workload));
+    lmw_json_put(o, "backend", lmw_json_text(s->backend));
+    lmw_json_put(o, "machine", lmw_json_text(s->machine));
+    lmw_json_put(o, "mixed", json_boolean(s->mixed));
+    lmw_json_put(o, "date", lmw_json_text(s->run.date));
+    lmw_json_put(o, "finished", json_boolean(s->run.finished));
+    lmw_json_put(o, "n_record", json_integer(s->n_record));
+    lmw_json_put(o, "n_failed", json_integer(s->n_failed));
+    lmw_json_put(o, "n_unscored", json_integer(s->n_unscored));
+    lmw_json_put(o, "unscored_excluded", json_boolean(s->excludes_unscored));
+    lmw_json_put(o, "n_question", json_integer(s->n_question));
+    lmw_json_put(o, "n_energy_valid", json_integer(s->n_valid));
+    lmw_json_put(o, "n_energy_imputed", json_integer(s->n_imputed));
+    lmw_json_put(o, "energy_reasons", reasons_json(s));
+    lmw_json_put(o, "accuracy", lmw_json_interval(s->accuracy));
+    lmw_json_put(o, "tok_per_s", lmw_json_number(s->tok_per_s));
+    lmw_json_put(o, "ttft_p50_ms", lmw_json_number(s->ttft_p50_ms));
+    lmw_json_put(o, "ttft_p90_ms", lmw_json_number(s->ttft_p90_ms));
+    lmw_json_put(o, "latency_p50_ms", lmw_json_number(s->latency_p50_ms));
+    lmw_json_put(o, "prompt_tokens", lmw_json_number(s->prompt_tokens));
+    lmw_json_put(o, "completion_tokens", lmw_json_number(s->completion_tokens));
+    lmw_json_put(o, "energy_basis", lmw_json_text(s->basis));
+    lmw_json_put(o, "energy_estimated", json_boolean(s->estimated));
+    lmw_json_put(o, "power_w", lmw_json_interval(s->power_w));
+    lmw_json_put(o, "energy_j", lmw_json_interval(s->energy_j));
+    lmw_json_put(o, "energy_net_j", lmw_json_interval(s->net_j));
+    lmw_json_put(o, "energy_bounds_j", lmw_json_interval(s->energy_bounds));
+    lmw_json_put(o, "energy_prefill_j", lmw_json_number(s->prefill_j));
+    lmw_json_put(o, "energy_decode_j", lmw_json_number(s->decode_j));
+    lmw_json_put(o, "j_per_token", lmw_json_number(s->j_per_token));
+    lmw_json_put(o, "idle_before_mw", integer(s->run.idle_before_mw));
+    lmw_json_put(o, "idle_loaded_mw", integer(s->run.idle_loaded_mw));
+    lmw_json_put(o, "idle_after_mw", integer(s->run.idle_after_mw));
     json_t *metering = lmw_report_metering(s);
-    put(o, "metering", metering ? metering : json_null());
-    put(o, "file_bytes", integer(s->run.file_bytes));
-    put(o, "peak_rss_bytes", integer(s->run.peak_rss_bytes));
-    put(o, "ipw", lmw_json_interval(s->ipw));
-    put(o, "ipj", lmw_json_interval(s->ipj));
-    put(o, "ipj_net", lmw_json_interval(s->ipj_net));
-    put(o, "perplexity", lmw_json_number(s->perplexity));
-    put(o, "ppw", lmw_json_number(s->ppw));
-    put(o, "ppj", lmw_json_number(s->ppj));
-    put(o, "rails", rails_json(s));
-    put(o, "figures", figures_json(s));
-    put(o, "rank", s->rank ? json_integer(s->rank) : json_null());
-    put(o, "ranked_by", json_string(lmw_figures[s->ranked_by].key));
-    put(o, "pareto", json_boolean(s->pareto));
-    put(o, "dominated_by", lmw_json_text(s->dominated_by));
+    lmw_json_put(o, "metering", metering ? metering : json_null());
+    lmw_json_put(o, "file_bytes", integer(s->run.file_bytes));
+    lmw_json_put(o, "peak_rss_bytes", integer(s->run.peak_rss_bytes));
+    lmw_json_put(o, "ipw", lmw_json_interval(s->ipw));
+    lmw_json_put(o, "ipj", lmw_json_interval(s->ipj));
+    lmw_json_put(o, "ipj_net", lmw_json_interval(s->ipj_net));
+    lmw_json_put(o, "perplexity", lmw_json_number(s->perplexity));
+    lmw_json_put(o, "ppw", lmw_json_number(s->ppw));
+    lmw_json_put(o, "ppj", lmw_json_number(s->ppj));
+    lmw_json_put(o, "rails", rails_json(s));
+    lmw_json_put(o, "figures", figures_json(s));
+    lmw_json_put(o, "rank", s->rank ? json_integer(s->rank) : json_null());
+    lmw_json_put(o, "ranked_by", json_string(lmw_figures[s->ranked_by].key));
+    lmw_json_put(o, "pareto", json_boolean(s->pareto));
+    lmw_json_put(o, "dominated_by", lmw_json_text(s->dominated_by));
     return o;
 }
 
