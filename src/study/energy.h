@@ -29,12 +29,12 @@ struct energy_book {
     size_t n_owed, cap_owed;
     int64_t drained_ns;
     int64_t shared_ns; /* up to here it is known who used what; LMW_NULL: nothing yet */
-    int64_t shared_at_ns, retry_ns; /* when a window was shared last; not before which to ask */
-    int64_t n_valid, n_invalid;     /* settled so far */
-    double sum_uj;                  /* of the valid ones */
-    char reason[320];               /* why the first invalid one is */
-    struct lmw_energy last;         /* of the record that is being stored: it points in here */
-    char rails[2048];               /* and here: its joules by source, JSON */
+    int64_t settled_at_ns, retry_ns; /* when it was asked last; not before which to ask */
+    int64_t n_valid, n_invalid;      /* settled so far */
+    double sum_uj;                   /* of the valid ones */
+    char reason[320];                /* why the first invalid one is */
+    struct lmw_energy last;          /* of the record that is being stored: it points in here */
+    char rails[2048];                /* and here: its joules by source, JSON */
 };
 
 /* Fills the record's energy as far as it is known, and remembers it when that is not yet. Before
