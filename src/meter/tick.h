@@ -24,6 +24,11 @@ struct ticks {
     struct tick v[MAX_TICKS];
 };
 
+static inline double ticks_rel(const struct ticks *u, int64_t t_ns)
+{
+    return (double)(t_ns - u->t0_ns) * 1e-9;
+}
+
 /* Appends the updates seen among samples [from, n), at most MAX_TICKS in all. Samples must be
  * unbroken. */
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);

@@ -1,0 +1,271 @@
+/* The filter behind the reconstruction: energy and power as one pass over the updates.
+ *
+ * Model. Power is constant between change points (marks and the edges of known spans) but for
+ * white noise and a slow drift, so energy is its integral plus a Brownian motion. Stretches of a
+ * kind (gaps, prefill or whole queries, decode) have powers scattered about that kind's mean. The
+ * counter tells E exactly, but only at its updates (tick.c), whose times may all be shifted by
+ * one unknown error. That is least squares over the counter's increments, with the powers lightly
+ * pulled to their kind's mean; solved here as a Kalman filter, one pass over the updates and
+ * change points around the span:
+ *
+ *     state x = { E, P, mean P of each kind, shift, E at the start, first token, end }
+ *     time:    E += P dt;  var E += q dt;  var P += w dt
+ *     mark:    P := mean of its kind + N(0, tau^2); an edge keeps a copy of E
+ *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
+ *
+ * A power reading is an increment too, of the window it is the mean of: E(t) - E(t - window), for
+ * which E is copied when the window begins. So an averaged reading is deconvolved by the same pass.
+ * (A reading of the moment is the mean of 10 ms.)
+ *
+ * The copies go on learning from later updates through their covariance, so the filter needs no
+ * backward pass, and the variance of E(end) - E(start) comes with it. Noise levels q, tau are
+ * relative to the kind's mean power. Powers are kept from going below zero. */
+#include "meter/filter.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { N_MEAN = UNKNOWN };
+
+/* ---- the steps ---- */
+
+static void filter_init(struct filter *f, double e_uj, double typical_w, double shift_mean_s,
+                        double shift_sd_s, bool has_windows)
+{
+    double wide = f->wide_w * f->wide_w;
+    memset(f->x, 0, sizeof f->x);
+    for (int i = 0; i < (has_windows ? N_STATE : OPEN); i++)
+        memset(f->c[i], 0, (has_windows ? N_STATE : OPEN) * sizeof *f->c[i]);
+    f->log_likelihood = 0;
+    f->var_product = 1;
+    f->typical_w = typical_w;
+    f->n = EDGE;
+    f->kind = UNKNOWN;
+    f->x[E] = e_uj;
+    f->c[E][E] = has_windows ? 1 : f->step * f->step / 12;
+    f->x[P] = typical_w;
+    f->c[P][P] = wide;
+    for (int k = 0; k < N_MEAN; k++) {
+        f->x[MEAN + k] = typical_w;
+        f->c[MEAN + k][MEAN + k] = wide;
+    }
+    f->x[SHIFT] = shift_mean_s;
+    f->c[SHIFT][SHIFT] = shift_sd_s * shift_sd_s;
+}
+
+/* The power that noise is relative to: the kind's mean, because a stretch that happens to read
+ * low must not count as less noisy for it (that would bias every sum downwards); and never so low
+ * that a dark one counts as exactly known. */
+static double noise_scale(const struct filter *f)
+{
+    double w = f->x[f->kind == UNKNOWN ? P : MEAN + f->kind];
+    return fmax(w, 0.02 * f->typical_w);
+}
+
+typedef double two_doubles __attribute__((vector_size(16), aligned(8), may_alias));
+
+static void row_add(double *to, double k, const double *row, int n)
+{
+    for (int j = 0; j < n; j += 2)
+        *(two_doubles *)(to + j) += k * *(const two_doubles *)(row + j);
+}
+
+static void filter_time(struct filter *f, double dt)
+{
+    /* Drift goes with noise: 10 % in one second where noise is 10 % of a 100 ms mean. */
+    double scale = noise_scale(f), v = scale * scale, drift = 10 * f->q_rel;
+    f->x[E] += f->x[P] * dt;
+    row_add(f->c[E], dt, f->c[P], f->n);
+    f->c[E][E] += dt * f->c[E][P] + v * (f->q_rel * dt + drift * dt * dt * dt / 3);
+    f->c[E][P] += v * drift * dt * dt / 2;
+    for (int j = P; j < f->n; j++)
+        f->c[j][E] = f->c[E][j];
+    f->c[P][P] += v * drift * dt;
+    f->c[SHIFT][SHIFT] += f->tilt * f->tilt * dt;
+}
+
+/* State `to` becomes a copy of state `from`. */
+static void filter_copy(struct filter *f, int to, int from)
+{
+    f->n = to < f->n ? f->n : to + 1;
+    f->x[to] = f->x[from];
+    for (int j = 0; j < f->n; j++)
+        f->c[to][j] = f->c[j][to] = f->c[from][j];
+    f->c[to][to] = f->c[from][from];
+}
+
+static void filter_begin(struct filter *f, int kind)
+{
+    f->kind = kind;
+    if (kind == UNKNOWN) {
+        f->x[P] = f->typical_w;
+        for (int j = 0; j < f->n; j++)
+            f->c[P][j] = f->c[j][P] = 0;
+        f->c[P][P] = f->wide_w * f->wide_w;
+        return;
+    }
+    filter_copy(f, P, MEAN + kind);
+    double sd = f->tau_rel * noise_scale(f);
+    f->c[P][P] += sd * sd;
+}
+
+/* A product's one logarithm in place of many. */
+static void filter_sum_up(struct filter *f)
+{
+    f->log_likelihood -= 0.5 * log(f->var_product);
+    f->var_product = 1;
+}
+
+/* What the reading says is taken in: h is the covariance of the state with what was predicted,
+ * var the variance of the reading's own error. */
+static void filter_learn(struct filter *f, const double *h, double predicted_var, double var,
+                         double miss)
+{
+    double s = predicted_var + var, by = miss / s;
+    for (int i = 0; i < f->n; i++)
+        row_add(f->c[i], -h[i] / s, h, f->n);
+    for (int i = 0; i < f->n; i++)
+        f->x[i] += h[i] * by;
+    for (int j = P; j < MEAN + N_MEAN; j++)
+        f->x[j] = f->x[j] > 0 ? f->x[j] : 0;
+    f->log_likelihood -= 0.5 * miss * by;
+    f->var_product *= s;
+    if (!(f->var_product > 1e-150 && f->var_product < 1e150))
+        filter_sum_up(f);
+}
+
+/* When the counter was updated is known to sd_s; where power may have changed within that time
+ * (`changes`), what it was there may be another kind's. */
+static void filter_count(struct filter *f, const struct tick *u, bool changes)
+{
+    double w = f->x[P], h[OPEN], most = w;
+    for (int k = 0; changes && k < N_MEAN; k++)
+        most = fmax(most, f->x[MEAN + k]);
+    double late = most * u->sd_s;
+    memcpy(h, f->c[E], sizeof h);
+    row_add(h, w, f->c[SHIFT], f->n);
+    filter_learn(f, h, h[E] + w * h[SHIFT], f->step * f->step / 12 + late * late + 1,
+                 u->e_uj - (f->x[E] + w * f->x[SHIFT]));
+}
+
+/* The window that ends here began at state `open`. When it ended is known to sd_s: a window that is
+ * moved by d holds (P - P at its begin) x d more; where power may have changed within that time
+ * (`changes`), the whole of a short one may be of another stretch. */
+static void filter_power(struct filter *f, const struct tick *u, int open, double t_s,
+                         double window_s, bool changes)
+{
+    double h[N_STATE] = {0}, w = u->e_uj / window_s, held_s = t_s - f->open_s[open];
+    double step = 1000 * f->step * held_s;
+    double late = (f->x[P] - f->open_w[open]) * u->sd_s;
+    double other = changes ? (f->x[P] - w) * fmin(held_s, 3 * u->sd_s) : 0;
+    for (int j = 0; j < f->n; j++)
+        h[j] = f->c[E][j] - f->c[OPEN + open][j];
+    filter_learn(f, h, h[E] - h[OPEN + open], step * step / 12 + late * late + other * other + 1,
+                 w * held_s - (f->x[E] - f->x[OPEN + open]));
+}
+
+static void filter_open(struct filter *f, int open, double t_s)
+{
+    f->open_w[open] = f->x[P];
+    f->open_s[open] = t_s;
+    filter_copy(f, OPEN + open, E);
+}
+
+/* ---- the pass ---- */
+
+static double typical_power(const struct ticks *u)
+{
+    const struct tick *a = &u->v[0], *b = &u->v[u->n - 1];
+    double sum = 0;
+    if (!u->window_s)
+        return b->t_s > a->t_s ? (b->e_uj - a->e_uj) / (b->t_s - a->t_s) : 0;
+    for (int i = 0; i < u->n; i++)
+        sum += u->v[i].e_uj;
+    return sum / u->n / u->window_s;
+}
+
+/* A counter misses nothing, so no stretch is far from the mean unless others are; of powers some are
+ * read and some are not. */
+static double wide_power(const struct ticks *u, double typical_w)
+{
+    double most = typical_w;
+    for (int i = 0; u->window_s > 0 && i < u->n; i++)
+        most = fmax(most, u->v[i].e_uj / u->window_s);
+    return 2 * most;
+}
+
+/* What happens next in the pass: a window begins, a tick, a change point; in this order when they
+ * happen at once, for a value read at a mark is of what was before it. */
+enum next { NEXT_OPEN, NEXT_TICK, NEXT_POINT };
+struct pass {
+    const struct ticks *u;
+    const struct points *p;
+    double shift_s;
+    int i_open, i_tick, i_point;
+};
+
+static enum next pass_next(const struct pass *a, double *t_s)
+{
+    const struct ticks *u = a->u;
+    double at[] = {u->window_s > 0 && a->i_open < u->n
+                       ? u->v[a->i_open].t_s + a->shift_s - u->window_s
+                       : HUGE_VAL,
+                   a->i_tick < u->n ? u->v[a->i_tick].t_s + a->shift_s : HUGE_VAL,
+                   a->i_point < a->p->n ? a->p->v[a->i_point].t_s : HUGE_VAL};
+    enum next k = at[NEXT_TICK] < at[NEXT_OPEN] ? NEXT_TICK : NEXT_OPEN;
+    k = at[NEXT_POINT] < at[k] ? NEXT_POINT : k;
+    *t_s = at[k];
+    return k;
+}
+
+/* Whether power may have changed within the uncertainty of when the reading was made. */
+static bool is_near_point(const struct pass *a)
+{
+    const struct tick *u = &a->u->v[a->i_tick];
+    double sure_s = 1.75 * u->sd_s, t_s = u->t_s + a->shift_s;
+    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > t_s - a->u->window_s - sure_s) ||
+           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < t_s + sure_s);
+}
+
+void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points *p,
+                    double shift_s, double shift_sd_s)
+{
+    bool counts = u->window_s == 0;
+    struct pass a = {u, p, shift_s, 0, counts, 0};
+    double typical_w = fmax(typical_power(u), 1);
+    f->wide_w = wide_power(u, typical_w);
+    filter_init(f, counts ? u->v[0].e_uj : 0, typical_w,
+                shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s, !counts);
+    double now = u->v[0].t_s + shift_s - u->window_s, t;
+    for (; a.i_point < p->n && p->v[a.i_point].t_s <= now && p->v[a.i_point].edge < 0; a.i_point++)
+        filter_begin(f, p->v[a.i_point].kind);
+    for (;;) {
+        enum next k = pass_next(&a, &t);
+        if (t == HUGE_VAL)
+            break;
+        if (t > now) {
+            filter_time(f, t - now);
+            now = t;
+        }
+        if (k == NEXT_OPEN) {
+            filter_open(f, a.i_open++ % MAX_OPEN, t);
+        } else if (k == NEXT_TICK && counts) {
+            filter_count(f, &u->v[a.i_tick], u->v[a.i_tick].sd_s > 0 && is_near_point(&a));
+            a.i_tick++;
+        } else if (k == NEXT_TICK) {
+            filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, t, u->window_s,
+                         is_near_point(&a));
+            a.i_tick++;
+        } else {
+            const struct point *x = &p->v[a.i_point++];
+            if (x->edge >= 0)
+                filter_copy(f, EDGE + x->edge, E);
+            filter_begin(f, x->kind);
+            /* A reading of the moment says nothing of what was before the mark. */
+            for (int i = a.i_tick; u->of_moment && i < a.i_open; i++)
+                filter_open(f, i % MAX_OPEN, t);
+        }
+    }
+    filter_sum_up(f);
+}
