@@ -4,9 +4,10 @@
  *
  * N records (default 10000) of M models (default 20) on the same N / M questions of 22 domains,
  * then load, every figure with 1,000 resamples, domains and tiers, front, regressions, trend, one
- * comparison, and what routing would save: the last model in the cloud, the others local. FILE is kept and used again when it is there (making a million records
- * takes longer than all the rest); default: one in /tmp that is gone afterwards. Beside it:
- * bench/insight_reference.py FILE, the same with numpy. */
+ * comparison, and what routing would save: the last model in the cloud, the others local. FILE is
+ * kept and used again when it is there (making a million records takes longer than all the rest);
+ * default: one in /tmp that is gone afterwards. Beside it: bench/insight_reference.py FILE, the
+ * same with numpy. */
 #include "route/route.h"
 
 #include "base/clock.h"

@@ -5,9 +5,9 @@
  *                                                   width; beside rules used elsewhere
  *
  * Costs are CPU time of the thread that pays: medians of 2,000 marks between stretches of work,
- * means of 200 spans in groups of 8 between them (study/ asks for a quarter of a second's together),
- * the sampler's over 5 s. The table is simulated (tests/unit/meter_sim.h), seeded, and the same on
- * every machine. */
+ * means of 200 spans in groups of 8 between them (study/ asks for a quarter of a second's
+ * together), the sampler's over 5 s. The table is simulated (tests/unit/meter_sim.h), seeded, and
+ * the same on every machine. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>

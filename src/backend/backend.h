@@ -94,14 +94,15 @@ struct lmw_reply {
      * it differs from the tokens, the times above are between pieces. */
     int64_t n_chunk;
     /* Means over the tokens it wrote, nats; NaN where not told. embedded: of the model's own
-     * softmax, at temperature 1. n_logprob: of how many tokens a server told it; LMW_NULL: of all. */
+     * softmax, at temperature 1. n_logprob: of how many tokens a server told it; LMW_NULL: of
+     * all. */
     double logprob_mean, entropy_mean;
     int64_t n_logprob;
     int64_t server_load_ns, server_prefill_ns, server_decode_ns; /* its own word; LMW_NULL */
     char model[96]; /* the name the server says it answered as; "" */
     char note[128]; /* what else must be known of it, for people; "" */
-    /* Of one that was sent: as lmw_backend_answer() would return, with err. LMW_EUNAVAILABLE: nobody
-     * is there any more, which is no fault of this request. */
+    /* Of one that was sent: as lmw_backend_answer() would return, with err. LMW_EUNAVAILABLE:
+     * nobody is there any more, which is no fault of this request. */
     int rc;
     struct lmw_err err;
 };

@@ -1,6 +1,7 @@
 /* Any program as a backend: run by /bin/sh for each question, several at once, the prompt on its
  * standard input, its standard output the answer. What else was asked it finds in its environment:
- * LMW_MODEL, LMW_SYSTEM, LMW_MAX_TOKENS, LMW_TEMPERATURE, LMW_TOP_P, LMW_MIN_P, LMW_TOP_K, LMW_SEED.
+ * LMW_MODEL, LMW_SYSTEM, LMW_MAX_TOKENS, LMW_TEMPERATURE, LMW_TOP_P, LMW_MIN_P, LMW_TOP_K,
+ * LMW_SEED.
  *
  * The prompt is a file in memory: a program that does not read it, or reads it twice, does no
  * harm. The first token is the first byte; tokens are not known. An answer is complete when nobody

@@ -1,5 +1,5 @@
-/* HTTP over libcurl: one multi handle driven by its sockets (epoll), so that what a chunk costs does
- * not grow with how many calls are in flight; connections stay open from call to call.
+/* HTTP over libcurl: one multi handle driven by its sockets (epoll), so that what a chunk costs
+ * does not grow with how many calls are in flight; connections stay open from call to call.
  *
  * What is tried again, after 0.2 s, 0.4 s, ... up to 30 s, each times 0.5 to 1 at random: 408, 429,
  * 5xx but 501 and 505, a connection that broke, a stream that ended before the answer did, and
@@ -12,8 +12,8 @@
  * bound what they keep. TLS is verified (SSL_CERT_FILE names another CA file, as with openssl),
  * proxies are taken from the environment, redirects are refused: the key would go along.
  *
- * The key is in one header and in `key`, and nowhere else: whatever a server says is searched for it,
- * as it comes and where pieces were put together. */
+ * The key is in one header and in `key`, and nowhere else: whatever a server says is searched for
+ * it, as it comes and where pieces were put together. */
 #include "backend/http.h"
 
 #include "base/clock.h"

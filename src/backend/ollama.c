@@ -3,12 +3,12 @@
  *
  * Sources: ollama docs/api.md; ollama#2068, #3427 and PR#5371 (prompt_eval_count is missing, or
  * counts only what was evaluated anew, when the prompt was in the cache: before 0.2), PR#16138
- * (prompt_eval_cached_count: newer ones say how much was); ollama-python#601 (`logprobs`, an array in each
- * piece: 0.12.11 and later).
+ * (prompt_eval_cached_count: newer ones say how much was); ollama-python#601 (`logprobs`, an array
+ * in each piece: 0.12.11 and later).
  *
- * A prompt from the cache costs no prefill: it flatters tokens per joule. So: cached tokens are what
- * the server says, else by how much the count fell since the same prompt was asked before; a reply
- * to a prompt that was asked before without either carries a note. */
+ * A prompt from the cache costs no prefill: it flatters tokens per joule. So: cached tokens are
+ * what the server says, else by how much the count fell since the same prompt was asked before; a
+ * reply to a prompt that was asked before without either carries a note. */
 #include "backend/ollama.h"
 
 #include "backend/remote.h"

@@ -5,11 +5,12 @@
  * (`timings`: prompt_n evaluated, cache_n reused, milliseconds); vLLM, "Reasoning outputs" (the
  * thought before an answer is `reasoning`, formerly `reasoning_content`, and is switched by
  * chat_template_kwargs: `enable_thinking` in Qwen's templates, `thinking` in DeepSeek's and
- * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats `logprobs.content[].logprob`, of
- * completions `logprobs.token_logprobs[]`, llama-server's in the chats' form; before sampling).
+ * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats `logprobs.content[].logprob`,
+ * of completions `logprobs.token_logprobs[]`, llama-server's in the chats' form; before sampling).
  *
- * Usage is believed where it is possible: counts that are negative, no integers, 0 of what is there,
- * or parts larger than their whole are null. A server that does not count leaves them null. */
+ * Usage is believed where it is possible: counts that are negative, no integers, 0 of what is
+ * there, or parts larger than their whole are null. A server that does not count leaves them
+ * null. */
 #include "backend/openai.h"
 
 #include "backend/remote.h"
@@ -80,8 +81,8 @@ static int find_model(struct lmw_remote *r, const json_t *list, struct lmw_err *
     return lmw_remote_no_model(r, list, "id", err);
 }
 
-/* Not every server lists its models: one that is there and does not is taken at its word. A web page
- * is no such server. */
+/* Not every server lists its models: one that is there and does not is taken at its word. A web
+ * page is no such server. */
 static int check_server(struct lmw_remote *r, struct lmw_err *err)
 {
     json_t *answer;

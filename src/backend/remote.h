@@ -96,8 +96,9 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
  * missing ones are none. */
 int lmw_question_text(struct lmw_question *q, const json_t *text, bool is_reasoning,
                       struct lmw_err *err);
-/* What a piece tells of its tokens: an array of log-probabilities, or of objects that have a `logprob`;
- * null and missing ones are not told. One that is none makes those of the whole answer unknown. */
+/* What a piece tells of its tokens: an array of log-probabilities, or of objects that have a
+ * `logprob`; null and missing ones are not told. One that is none makes those of the whole answer
+ * unknown. */
 void lmw_question_logprobs(struct lmw_question *q, const json_t *list);
 /* The model has said its last: the reply's end is now, and nothing that breaks later matters. */
 void lmw_question_finish(struct lmw_question *q);

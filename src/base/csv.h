@@ -2,9 +2,9 @@
  * CSV; what a table means is theirs to say.
  *
  * A cell that begins with a quote ends at the next single one: separators and line ends in it are
- * text, and a doubled quote is one quote. Beyond the RFC a quote inside any other cell is itself, as
- * spreadsheets and Python write and read it; who is strict looks for it. Refused: a quote that is
- * never closed, and text behind a closing one. */
+ * text, and a doubled quote is one quote. Beyond the RFC a quote inside any other cell is itself,
+ * as spreadsheets and Python write and read it; who is strict looks for it. Refused: a quote that
+ * is never closed, and text behind a closing one. */
 #ifndef LMW_BASE_CSV_H
 #define LMW_BASE_CSV_H
 

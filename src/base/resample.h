@@ -56,7 +56,8 @@ void lmw_sums_total(const struct lmw_sums *s, double *out);
  * four are made at once. */
 const double *lmw_sums_draw(struct lmw_sums *s, const struct lmw_resample *r, int b);
 
-/* The 2.5 % and 97.5 % quantiles of the draws of a figure (reorders them); unknown where value is. */
+/* The 2.5 % and 97.5 % quantiles of the draws of a figure (reorders them); unknown where value
+ * is. */
 struct lmw_interval lmw_interval_of(double value, double *draws, int64_t n);
 
 #endif

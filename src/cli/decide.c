@@ -1,4 +1,5 @@
-/* One path for every command that decides from records: open, load, compute, print. See decide.h. */
+/* One path for every command that decides from records: open, load, compute, print. See
+ * decide.h. */
 #include "cli/decide.h"
 
 #include "base/file.h"

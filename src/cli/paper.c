@@ -3,7 +3,8 @@
  *
  * Source: arXiv 2511.07885v4, tables 2 and 13, section 4.1 and 4.3 (docs/insight.md has them with
  * what they must give). A mean that is published stands as one record, so it has no interval; the
- * coverages of the four data sets stand as 1,000 questions each, as many right as the table says. */
+ * coverages of the four data sets stand as 1,000 questions each, as many right as the table
+ * says. */
 #include "cli/paper.h"
 
 #include "cli/cli.h"

@@ -1,7 +1,7 @@
 /* lmwatt workload label: the domain of each question, and what learns to tell it.
  *
- * A labeller is fitted on rows that have a domain and judged by five-fold cross-validation: each row,
- * put in a fold by a hash of its id, is labelled by what was learned from the other four. */
+ * A labeller is fitted on rows that have a domain and judged by five-fold cross-validation: each
+ * row, put in a fold by a hash of its id, is labelled by what was learned from the other four. */
 #include "cli/workload.h"
 
 #include <inttypes.h>

@@ -10,7 +10,8 @@
 
 enum { DATES_MAX = 4096 };
 
-/* YYYY, YYYY-MM or YYYY-MM-DD; returns the year, or 0. What follows a day (a time) is left alone. */
+/* YYYY, YYYY-MM or YYYY-MM-DD; returns the year, or 0. What follows a day (a time) is left
+ * alone. */
 static int year_of(const char *date)
 {
     size_t len = strlen(date);

@@ -1,4 +1,5 @@
-/* Part of the door insight.h: what small models can answer, by domain, and how hard questions are. */
+/* Part of the door insight.h: what small models can answer, by domain, and how hard questions
+ * are. */
 #ifndef LMW_INSIGHT_DOMAINS_H
 #define LMW_INSIGHT_DOMAINS_H
 
@@ -10,8 +11,8 @@ struct lmw_coverage {
     struct lmw_interval share; /* Wilson */
 };
 
-/* Columns are the frame's runs, then best-of-local (right by at least one run that is not cloud) and
- * best-of-cloud; rows are the domains, most questions first, and then all of them. */
+/* Columns are the frame's runs, then best-of-local (right by at least one run that is not cloud)
+ * and best-of-cloud; rows are the domains, most questions first, and then all of them. */
 struct lmw_domains {
     int n_run, n_column, n_domain;
     bool *cloud;                   /* [n_run] */

@@ -5,7 +5,8 @@
  * NaN is "absent". A run's records lie together, in the order they were stored. A question is its
  * workload and its query_id: two runs asked the same where both agree.
  *
- * Size: about 200 bytes a record (address space for it must be in the arena), no texts but names. */
+ * Size: about 200 bytes a record (address space for it must be in the arena), no texts but
+ * names. */
 #ifndef LMW_INSIGHT_FRAME_H
 #define LMW_INSIGHT_FRAME_H
 

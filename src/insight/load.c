@@ -1,5 +1,5 @@
-/* Queries in flight, from begins and ends: n(t) is a staircase, its integral I(t) a polygon, and the
- * mean over a query is (I(end) - I(begin)) / (end - begin), itself included. */
+/* Queries in flight, from begins and ends: n(t) is a staircase, its integral I(t) a polygon, and
+ * the mean over a query is (I(end) - I(begin)) / (end - begin), itself included. */
 #include "insight/insight.h"
 
 #include "base/resample.h"

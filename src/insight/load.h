@@ -4,8 +4,8 @@
 
 #include "insight/frame.h"
 
-/* Records of a run whose mean number of queries in flight, from their begin to their end, is nearest
- * to from .. to: 1, 2, 3..4, 5..8, 9..16, ... */
+/* Records of a run whose mean number of queries in flight, from their begin to their end, is
+ * nearest to from .. to: 1, 2, 3..4, 5..8, 9..16, ... */
 struct lmw_load {
     int from, to;
     int64_t n;        /* records */

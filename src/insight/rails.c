@@ -1,5 +1,5 @@
-/* A run's joules by the source that measured them, and intelligence per watt and joule of each: what
- * remains of a basis when the other rails are left out of it. */
+/* A run's joules by the source that measured them, and intelligence per watt and joule of each:
+ * what remains of a basis when the other rails are left out of it. */
 #include "insight/figures.h"
 
 #include <math.h>

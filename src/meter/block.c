@@ -7,7 +7,8 @@
  * reading and version are bytes; strings a length and bytes; numbers LEB128 varints, signed ones
  * zigzag. The first sample's deltas are against t0, v0. About 9 bytes a sample at 20 Hz. A block
  * stands alone: whoever has it can compute every joule again. Version 1 had neither window nor
- * error. Refuses other versions, times or unwrapped counters that run backwards and anything past the end. */
+ * error. Refuses other versions, times or unwrapped counters that run backwards and anything past
+ * the end. */
 #include "meter/block.h"
 
 #include <stdio.h>

@@ -185,8 +185,8 @@ static double typical_power(const struct ticks *u)
     return sum / u->n / u->window_s;
 }
 
-/* A counter misses nothing, so no stretch is far from the mean unless others are; of powers some are
- * read and some are not. */
+/* A counter misses nothing, so no stretch is far from the mean unless others are; of powers some
+ * are read and some are not. */
 static double wide_power(const struct ticks *u, double typical_w)
 {
     double most = typical_w;

@@ -151,8 +151,8 @@ static void search_shift(struct search *s)
     s->gain = 0;
 }
 
-/* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts where the
- * span before ended, which saves most of the way. */
+/* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts where
+ * the span before ended, which saves most of the way. */
 static const struct filter *search(struct search *s, struct noise_level *noise)
 {
     const struct ticks *u = s->u;

@@ -14,9 +14,9 @@
  * It is believed only if the load explains half of the readings' variance, and if every W that
  * explains them not significantly worse (by an F test with as many degrees as there are windows
  * in the time) is within a factor of 1.5, or is 50 ms or less. Else nothing is learned: too few
- * queries, all lengths alike, or gaps and queries that fit whole into W. What is known then is the longest
- * W of those that explain them as well; and where the load explains nothing, or there is next to
- * nothing to explain, that nobody states a mean over more than 5 s as a power. */
+ * queries, all lengths alike, or gaps and queries that fit whole into W. What is known then is the
+ * longest W of those that explain them as well; and where the load explains nothing, or there is
+ * next to nothing to explain, that nobody states a mean over more than 5 s as a power. */
 #include "meter/lag.h"
 
 #include <math.h>
@@ -73,8 +73,8 @@ static int take_spans(struct lag *l, const struct known_spans *known, const stru
     return n;
 }
 
-/* Readings that were new, and when they were made: those before the span, and after it where these are
- * few; from the first known span to after_s behind the last. */
+/* Readings that were new, and when they were made: those before the span, and after it where these
+ * are few; from the first known span to after_s behind the last. */
 static void take_readings(struct lag *l, const struct series *s, int64_t first, int64_t n,
                           const struct known_spans *known, const struct lmw_span *span,
                           double after_s)

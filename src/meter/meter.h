@@ -68,9 +68,10 @@ struct lmw_meter_opts {
     /* "auto": the best there is for the host and every GPU board beside it, estimate last. Else a
      * list, comma-separated: "rapl", "perf", "nvml", "amdsmi", "amdgpu", "intelgpu", "jetson",
      * "battery", "bmc", "hwmon", "redfish:URL", "wall:PATH", "apple:PATH", "estimate",
-     * "estimate:IDLE_W,FULL_W", "replay:FILE", "none", or one rail by its full name, "amdgpu:0000:03:00.0". Asking by name
-     * for what is not there is an error. LMW_NVML, LMW_AMDSMI and LMW_ROCMSMI in the environment
-     * name the vendors' libraries; under another sysroot they are looked for only when so named. */
+     * "estimate:IDLE_W,FULL_W", "replay:FILE", "none", or one rail by its full name,
+     * "amdgpu:0000:03:00.0". Asking by name for what is not there is an error. LMW_NVML, LMW_AMDSMI
+     * and LMW_ROCMSMI in the environment name the vendors' libraries; under another sysroot they
+     * are looked for only when so named. */
     const char *sources;
     double rate_hz; /* sampler; 20 when <= 0 */
     /* ring per source; 0: 4 hours' worth. Older samples are gone unless drained before */
@@ -90,8 +91,8 @@ const struct lmw_source_info *lmw_meter_source(const struct lmw_meter *m, int i)
 /* What source i's device says now: LMW_EUNAVAILABLE when it is no device. Not while the other
  * thread closes the meter; some 100 us to a few ms, so never between a query's marks. */
 int lmw_meter_device(struct lmw_meter *m, int i, struct lmw_device *out, struct lmw_err *err);
-/* What was wrong with the source's readings so far, in words; "" when nothing was. Good until the next
- * call for this source. */
+/* What was wrong with the source's readings so far, in words; "" when nothing was. Good until the
+ * next call for this source. */
 const char *lmw_meter_note(struct lmw_meter *m, int i);
 /* What the joules cover: "rapl:package-0+rapl:dram-0", "~estimate", or "none". */
 const char *lmw_meter_basis(const struct lmw_meter *m);
@@ -109,8 +110,8 @@ struct lmw_span {
 
 struct lmw_energy {
     bool valid;
-    /* when not valid: "pending", "reset: ...", "gap: ...", "no source", ...; a source that could not be read
-     * with its own words: which file, and why not */
+    /* when not valid: "pending", "reset: ...", "gap: ...", "no source", ...; a source that could
+     * not be read with its own words: which file, and why not */
     char reason[320];
     const char *method;                    /* "counter", "integral", "shared", "estimate" */
     int64_t energy_uj, lower_uj, upper_uj; /* bounds hold for 95 % of spans at least */

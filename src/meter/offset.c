@@ -72,8 +72,8 @@ static bool is_polled(const struct series *s)
 }
 
 /* Mean powers between the counter's updates: each at its row's time, or where the log was polled
- * in the middle between the two looks around it. Across a reset, a gap or a failure nothing is known,
- * nor before the first update: weight 0. */
+ * in the middle between the two looks around it. Across a reset, a gap or a failure nothing is
+ * known, nor before the first update: weight 0. */
 static void read_counter(struct match *m, const struct series *s)
 {
     bool polled = is_polled(s), known = false;

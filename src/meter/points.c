@@ -4,7 +4,8 @@
  * quarter dearer) and NEAR after it. In a long span the middle is left out, which loses nothing:
  * counters are absolute. (Of power readings all are used; span.c splits what is long.)
  *
- * Power may change at marks and at the edges of known spans, which also say what runs in between. */
+ * Power may change at marks and at the edges of known spans, which also say what runs in
+ * between. */
 #include "meter/points.h"
 
 #include <string.h>

@@ -50,8 +50,8 @@ static double most_uj(const struct series *s, int64_t gap_ns)
     return 2 * s->seen_mw * gap_s * 1e3;
 }
 
-/* More than that in a gap was no wrap but a reset, where no limit is stated: 8 times the highest power
- * seen, which is from an idle machine's to a busy one's, or 300 W. */
+/* More than that in a gap was no wrap but a reset, where no limit is stated: 8 times the highest
+ * power seen, which is from an idle machine's to a busy one's, or 300 W. */
 static double plausible_uj(const struct series *s, int64_t gap_ns)
 {
     double period_s = s->info.period_ns == LMW_NULL ? 0.05 : (double)s->info.period_ns * 1e-9;

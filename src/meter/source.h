@@ -46,9 +46,9 @@ struct source_kind {
     /* its rails are devices beside the processor: "auto" adds them to what measures the host */
     bool beside;
     bool parts; /* its rails are parts of one whole (two batteries), so none contains another */
-    /* Appends every rail of this kind, present or absent with its reason, by lmw_source_add(). `arg`
-     * is what followed "name:" in the request, or "". An error only for a request that cannot be
-     * served. */
+    /* Appends every rail of this kind, present or absent with its reason, by lmw_source_add().
+     * `arg` is what followed "name:" in the request, or "". An error only for a request that cannot
+     * be served. */
     int (*find)(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err);
     /* The value at about t_ns: uJ for counters (raw: may wrap), mW for powers. */
     int (*read)(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err);
@@ -57,8 +57,8 @@ struct source_kind {
      * S_NONE (not known what was between the one before and the next): 1, or 0 when there is none
      * yet. Called again and again, from the sampler and from marks. */
     int (*next)(struct source *s, int64_t now_ns, struct sample *out);
-    /* May be NULL: what was wrong with the readings so far, in words; nothing: *out as it was. Never while
-     * read() or next() runs. */
+    /* May be NULL: what was wrong with the readings so far, in words; nothing: *out as it was.
+     * Never while read() or next() runs. */
     void (*note)(struct source *s, char *out, size_t cap);
     void (*start)(struct source *s, int64_t t_ns); /* may be NULL: sampling begins */
     void (*close)(struct source *s);               /* may be NULL */

@@ -1,11 +1,12 @@
 /* A span's joules: is there an answer, and if so which.
  *
  * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates
- * (fit.c). So is a power source's whose readings are of the moment or means of a time that is stated or
- * was learned (lag.c), but for the middle of a long span; another's is the integral of the straight
- * lines between its readings, cut at the edges, with bounds for a mean of up to a second. Either has none, with the reason, when the samples around the span are missing or
- * broken; and is pending until the source has moved past the end. Bounds are clamped by what a
- * counter that never runs backwards allows. */
+ * (fit.c). So is a power source's whose readings are of the moment or means of a time that is
+ * stated or was learned (lag.c), but for the middle of a long span; another's is the integral of
+ * the straight lines between its readings, cut at the edges, with bounds for a mean of up to a
+ * second. Either has none, with the reason, when the samples around the span are missing or broken;
+ * and is pending until the source has moved past the end. Bounds are clamped by what a counter that
+ * never runs backwards allows. */
 #include "meter/span.h"
 
 #include <math.h>
@@ -211,10 +212,10 @@ static bool is_stuck(const struct series *s, int64_t n, int64_t end_ns)
            s->t_value_ns - s->t_change_ns > patience;
 }
 
-/* For how many of its own steps a counter had stood still when it was last read, before which it did
- * not move past the end; 0 when it moved, or when its steps are not known. A step is the longest of
- * the last ones, for an idle machine's coarse counter moves at every tick no more than now and
- * then. */
+/* For how many of its own steps a counter had stood still when it was last read, before which it
+ * did not move past the end; 0 when it moved, or when its steps are not known. A step is the
+ * longest of the last ones, for an idle machine's coarse counter moves at every tick no more than
+ * now and then. */
 static double still_for(const struct series *s, int64_t first, int64_t last, int64_t end_ns)
 {
     enum { STEPS = 16 };
@@ -378,8 +379,8 @@ static bool add_power(struct sum *sum, const struct series *s, int64_t n, const 
             j = lmw_series_lower(s, a->before, a->after + 1, to_ns);
     if (j - i <= LONG)
         return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, to_ns});
-    /* A reading is of half a window ago, and shown until the next one is made; lines through means that
-     * hold something of what is beyond the edge would be off by it. */
+    /* A reading is of half a window ago, and shown until the next one is made; lines through means
+     * that hold something of what is beyond the edge would be off by it. */
     int64_t half_window = s->info.window_ns > 0 ? s->info.window_ns / 2 : 0;
     int64_t age_ns = half_window + llround(a->renewal_s * 0.5e9);
     int64_t lo = later(series_at(s, i + NEAR_EDGE)->t_ns, from_ns + age_ns);

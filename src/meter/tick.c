@@ -223,8 +223,8 @@ static void add_as_read(struct ticks *out, const struct changes *c, double max_s
     out->tilt = fmax(out->tilt, tilt);
 }
 
-/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as old
- * as one another. */
+/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as
+ * old as one another. */
 static bool in_step(const struct series *s, int64_t from, int64_t n, double period_s)
 {
     double d[MAX_TICKS];
@@ -279,10 +279,10 @@ static int64_t round_part(int64_t n)
     return ten;
 }
 
-/* The largest number that divides all values (a counter's: the differences of neighbours). Where these
- * are few that may be chance: of powers only zeros at the end are believed then, of a counter
- * nothing. Nor is a step of more than a joule or a watt, for a test machine that draws 100 W or 500 W
- * has no such meter. */
+/* The largest number that divides all values (a counter's: the differences of neighbours). Where
+ * these are few that may be chance: of powers only zeros at the end are believed then, of a counter
+ * nothing. Nor is a step of more than a joule or a watt, for a test machine that draws 100 W or 500
+ * W has no such meter. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
 {
     enum { LOOK = 4096, ENOUGH = 8, PLENTY = 64 };
@@ -315,8 +315,8 @@ double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
 static const double MOMENT_S = 0.01;
 
 /* The time between renewals, of n times between changes and the mean time between reads. Mostly the
- * median; but a value may be renewed and not change (whole watts, an idle machine), and shorter times
- * that the reads were frequent enough to see are nearer to the truth. */
+ * median; but a value may be renewed and not change (whole watts, an idle machine), and shorter
+ * times that the reads were frequent enough to see are nearer to the truth. */
 static double usual_s(double between[], int n, double read_s)
 {
     double median = lmw_quantile(between, (size_t)n, 0.5);

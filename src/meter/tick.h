@@ -39,8 +39,8 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
                         double renewal_s);
 double lmw_ticks_renewal_s(const struct series *s, const struct known_spans *known, int64_t first,
                            int64_t i);
-/* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where that is
- * more. */
+/* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where that
+ * is more. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the page draws, as one JSON object: distributions as quantiles, so that a million records are
- * 51 numbers a run; curves of single queries; savings of routers; a gain taken apart. */
+/* What the page draws, as one JSON object: distributions as quantiles, so that a million records
+ * are 51 numbers a run; curves of single queries; savings of routers; a gain taken apart. */
 #include "report/columns.h"
 
 #include <math.h>

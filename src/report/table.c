@@ -90,7 +90,8 @@ static void put_shared(const struct lmw_report *r, struct lmw_buf *out)
         lmw_buf_str(out, "* no other row is as accurate for fewer joules\n");
 }
 
-/* Each line becomes a paragraph with a dash in front: broken at spaces, the later lines indented. */
+/* Each line becomes a paragraph with a dash in front: broken at spaces, the later lines
+ * indented. */
 static void put_lines(const char *at, struct lmw_buf *out)
 {
     int column = 0;

@@ -4,10 +4,10 @@
  * eggs" the one behind the last =); the only one in the text; the last one in the text, as the
  * field's own "flexible" rule for GSM8K has it. An answer without a number is unscorable.
  *
- * Equal is: the same where both are whole, else within a millionth (0.333333 is 1/3). A reference that gives two or
- * more decimals is a rounded one: an answer with more decimals is right when it rounds to it (2.7183
- * is 2.72; 2.7 is not). Units and currency do not count. 45 % is 45 and 0.45 where only one of the
- * two says percent.
+ * Equal is: the same where both are whole, else within a millionth (0.333333 is 1/3). A reference
+ * that gives two or more decimals is a rounded one: an answer with more decimals is right when it
+ * rounds to it (2.7183 is 2.72; 2.7 is not). Units and currency do not count. 45 % is 45 and 0.45
+ * where only one of the two says percent.
  *
  * The reference is a number with or without its unit, or a text that states one (GSM8K's
  * solutions end in "#### 18"). */

@@ -6,8 +6,8 @@
  * program never writes into what it does not understand. A step, once released, never changes.
  *
  * The columns of `records` are no step: they follow lmw_columns (base/record.h). A column that
- * the table lacks is added, with what `extra` has of that name, else null. (`run` alone is not stored: it is
- * the name of the run.)
+ * the table lacks is added, with what `extra` has of that name, else null. (`run` alone is not
+ * stored: it is the name of the run.)
  *
  * PRAGMA application_id is "lmwa", so that somebody's other SQLite database is refused, not
  * filled. */

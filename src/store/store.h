@@ -66,8 +66,8 @@ int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
                         struct lmw_err *err);
 int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
                          struct lmw_err *err); /* finished, idle, rss */
-/* How the metering of a run went, kept in its environment as `metering`: counts are added to those of
- * earlier processes of the run. */
+/* How the metering of a run went, kept in its environment as `metering`: counts are added to those
+ * of earlier processes of the run. */
 struct lmw_metering {
     int64_t polls, polls_late; /* late: by more than an interval */
     int64_t suspends;          /* times the machine slept */

@@ -1,6 +1,6 @@
-/* What a run was measured on, as JSON in its row: everything that could matter to a figure and is no
- * choice. What a machine does not say is null. Passwords in URLs are left out; keys are never here,
- * since only the names of the variables that hold them are on a command line. */
+/* What a run was measured on, as JSON in its row: everything that could matter to a figure and is
+ * no choice. What a machine does not say is null. Passwords in URLs are left out; keys are never
+ * here, since only the names of the variables that hold them are on a command line. */
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/file.h"

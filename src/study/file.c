@@ -2,13 +2,13 @@
  * format is docs/studies.md's.
  *
  * libyaml gives a document of nodes that know their lines; everything a run can be told is one row
- * of `fields`. A key may stand in `settings`, or in a backend's, workload's or model's own entry, the
- * later of these winning; a value that is a list makes a run of each of its elements. What the file
- * leaves open stays as in the run it is read over: the command line's.
+ * of `fields`. A key may stand in `settings`, or in a backend's, workload's or model's own entry,
+ * the later of these winning; a value that is a list makes a run of each of its elements. What the
+ * file leaves open stays as in the run it is read over: the command line's.
  *
- * Refuses, naming file, line and field: unknown keys (with the nearest known one), keys given twice,
- * values of the wrong kind or out of range, aliases and documents after the first, and what would be
- * more than 10,000 runs. */
+ * Refuses, naming file, line and field: unknown keys (with the nearest known one), keys given
+ * twice, values of the wrong kind or out of range, aliases and documents after the first, and what
+ * would be more than 10,000 runs. */
 #include "study/study.h"
 
 #include "base/arena.h"

@@ -1,12 +1,12 @@
 /* The judge. Owns one judgement from its first verdict to the moment its run shows it.
  *
- * A scorer's verdicts are made anew each time: they cost nothing. A model's are asked for in the order
- * of the records, several at once where that is wanted, each stored when it is complete, and go on
- * where they stopped. Nothing of a verdict depends on what else is in flight. The first try is
- * greedy, the ones after it are not: the same question asked the same way would get the same bad
- * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's context
- * has no room for; a judge that cannot be reached stops everything, resumable: no more is asked,
- * and what is in flight is kept if it is a verdict. */
+ * A scorer's verdicts are made anew each time: they cost nothing. A model's are asked for in the
+ * order of the records, several at once where that is wanted, each stored when it is complete, and
+ * go on where they stopped. Nothing of a verdict depends on what else is in flight. The first try
+ * is greedy, the ones after it are not: the same question asked the same way would get the same bad
+ * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's
+ * context has no room for; a judge that cannot be reached stops everything, resumable: no more is
+ * asked, and what is in flight is kept if it is a verdict. */
 #include "study/judge.h"
 
 #include "base/clock.h"

@@ -134,7 +134,8 @@ static const char *power_model(const struct study *st)
     return asked && strstr(asked, "replay:") ? asked : "";
 }
 
-/* A file is what is in it; of a server or a program only its name is known, and what it was told. */
+/* A file is what is in it; of a server or a program only its name is known, and what it was
+ * told. */
 static json_t *model_json(const struct plan *p)
 {
     return p->file_bytes == LMW_NULL

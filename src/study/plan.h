@@ -58,7 +58,8 @@ json_t *lmw_environment(const struct plan *p, const struct study *st); /* a new 
 /* A URL that names a user and a password keeps neither. */
 void lmw_without_password(const char *text, struct lmw_buf *out);
 void lmw_plan_free(struct plan *p);
-/* How many of its queries the store has, for a run of that id. Reads the workload once per repeat. */
+/* How many of its queries the store has, for a run of that id. Reads the workload once per
+ * repeat. */
 int lmw_plan_count_there(const struct plan *p, const struct study *st, int64_t run_id, int64_t *n,
                          struct lmw_err *err);
 /* What measuring it would do. */

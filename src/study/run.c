@@ -1,8 +1,8 @@
 /* One run of a study: idle, load, idle loaded, warm up, the queries, settle, idle.
  *
  * Invariant, with one query in flight: between its marks (inside lmw_backend_wait) nothing of the
- * study runs but the mark itself; records, scores, the store and the progress line come after the last
- * mark and before the next query's first. What the process does between queries belongs to no
+ * study runs but the mark itself; records, scores, the store and the progress line come after the
+ * last mark and before the next query's first. What the process does between queries belongs to no
  * query. */
 #include "study/run.h"
 
@@ -50,7 +50,8 @@ int lmw_job_check_energy(const struct job *j, struct lmw_err *err)
                     j->plan->name, j->book.reason);
 }
 
-/* Mean power over idle_s from now on; *mw stays what it was when none is asked for or none known. */
+/* Mean power over idle_s from now on; *mw stays what it was when none is asked for or none
+ * known. */
 static int measure_idle(struct job *j, int64_t *mw, struct lmw_err *err)
 {
     int64_t idle_ns = (int64_t)(j->st->asked->idle_s * 1e9);

@@ -3,8 +3,8 @@
  *
  * A study is a list of runs: each one model, one workload, one set of settings. A run goes: idle
  * power before loading, loading, idle power loaded, unrecorded warm-up queries, then the queries:
- * mark, answer (marked again at the first token), mark, score, one transaction. Between the marks of
- * a query nothing here allocates, prints or takes a lock, as long as one is in flight.
+ * mark, answer (marked again at the first token), mark, score, one transaction. Between the marks
+ * of a query nothing here allocates, prints or takes a lock, as long as one is in flight.
  *
  * LOAD. Closed loop: so many in flight at any time (backend_opts.n_in_flight). Open loop: queries
  * are due at times of their own (rate_hz), whether or not the ones before are answered; latency and
@@ -87,8 +87,8 @@ struct lmw_study {
     const struct lmw_study_opts *runs; /* [n_run] */
     int n_run;
     struct lmw_meter_opts meter;
-    /* So many queries of each run in turn, so that what drifts in hours favours none; a turn loads its
-     * model and measures its idle power anew. 0: one run after the other. */
+    /* So many queries of each run in turn, so that what drifts in hours favours none; a turn loads
+     * its model and measures its idle power anew. 0: one run after the other. */
     int64_t interleave;
     double idle_s;       /* of each idle baseline; 0: none is measured */
     bool require_quiet;  /* refuse a machine whose processors others keep over 5 % busy */

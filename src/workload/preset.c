@@ -1,9 +1,9 @@
 /* An opened data set: what is read before its first row, and a row made a record. See preset.h.
  *
  * Worked examples are the first rows of another file of the same data set; where the answer is one
- * of its labels, the first of each label, since such files are sorted by them. Refused: more examples
- * than that file has (of a domain, where they are taken by domain), reasoning in examples whose
- * rows have none, labels of which there are over a thousand. */
+ * of its labels, the first of each label, since such files are sorted by them. Refused: more
+ * examples than that file has (of a domain, where they are taken by domain), reasoning in examples
+ * whose rows have none, labels of which there are over a thousand. */
 #include "workload/preset.h"
 
 #include <stdlib.h>

@@ -125,8 +125,8 @@ void lmw_domain_prompt(const char *question, struct lmw_buf *out);
 uint64_t lmw_domain_prompt_hash(void);
 const char *lmw_domain_parse(const char *answer);
 
-/* A record's domain (NULL: none could be told) and where it is from, in extra's domain_by; the one it
- * had is kept as domain_before. */
+/* A record's domain (NULL: none could be told) and where it is from, in extra's domain_by; the one
+ * it had is kept as domain_before. */
 int lmw_domain_set(struct lmw_record *r, const char *domain, const char *by,
                    struct lmw_arena *arena, struct lmw_err *err);
 

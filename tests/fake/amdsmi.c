@@ -4,7 +4,8 @@
  * (the resolution, nJ a tick) ticks (instead of the clock's) stuck back layout (the major version
  * of the library: 5, 24, 25, 26) bus.
  *
- * FAKE_AMDSMI_OPEN counts starts less ends. Layouts from the same sources as src/meter/amdsmi.c's. */
+ * FAKE_AMDSMI_OPEN counts starts less ends. Layouts from the same sources as
+ * src/meter/amdsmi.c's. */
 #include <stdint.h>
 
 #include "script.h"

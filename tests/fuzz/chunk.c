@@ -1,6 +1,6 @@
-/* The body of a server's answer, any bytes: the first one says of which kind (o: openai, l: ollama).
- * Whole or in pieces it comes to the same, and what it comes to keeps the promises of a reply:
- * counts are counts or null, no part is larger than its whole, times are in order. */
+/* The body of a server's answer, any bytes: the first one says of which kind (o: openai, l:
+ * ollama). Whole or in pieces it comes to the same, and what it comes to keeps the promises of a
+ * reply: counts are counts or null, no part is larger than its whole, times are in order. */
 #include "backend/remote.h"
 
 #include <stdint.h>

@@ -87,8 +87,8 @@ static struct lmw_energy ask(struct mac *x, int64_t start_ns, int64_t end_ns)
     return e;
 }
 
-/* The mean of the last ns, once the documents came in time: a busy machine writes some late, and what
- * is late is a gap. */
+/* The mean of the last ns, once the documents came in time: a busy machine writes some late, and
+ * what is late is a gap. */
 static void expect_power(struct mac *x, const char *powers, int64_t ns, int64_t least,
                          int64_t most)
 {

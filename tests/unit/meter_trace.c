@@ -161,8 +161,8 @@ static void power_is_integrated_by_trapezoids_with_cut_edges(void **state)
     lmw_trace_close(t);
 }
 
-/* Readings that change when the queries do and only then are not old: 100 and 500 W, ten rows a second,
- * nothing stated. */
+/* Readings that change when the queries do and only then are not old: 100 and 500 W, ten rows a
+ * second, nothing stated. */
 static void constant_powers_are_not_taken_for_slow_ones(void **state)
 {
     struct lmw_buf csv = {0};

@@ -161,7 +161,8 @@ static void json_has_null_for_unknown(void **state)
     lmw_buf_free(&out);
 }
 
-/* What went wrong while metering stands beside the joules, in each form; what did not is not said. */
+/* What went wrong while metering stands beside the joules, in each form; what did not is not
+ * said. */
 static void how_the_metering_went_is_told(void **state)
 {
     struct lmw_summary row = measured();

@@ -284,7 +284,8 @@ static void scores_by_name(void **state)
     lmw_router_close(r);
 }
 
-/* Every kind that looks at questions can look at their embeddings, and is the same when read back. */
+/* Every kind that looks at questions can look at their embeddings, and is the same when read
+ * back. */
 static void finds_it_in_embeddings(void **state)
 {
     struct fixture *f = *state;

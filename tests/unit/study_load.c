@@ -40,9 +40,9 @@ static int look(void)
     return each_record(add_up);
 }
 
-/* The device draws 5 W however many run. What it used from the first query's start to the last one's
- * end is known from the counter itself; the shares sum to it, but for what one tick of the counter
- * and a late read leave open at either end. */
+/* The device draws 5 W however many run. What it used from the first query's start to the last
+ * one's end is known from the counter itself; the shares sum to it, but for what one tick of the
+ * counter and a late read leave open at either end. */
 static void test_shares_sum_to_the_device(void **state)
 {
     struct one o = loaded_run(60);

@@ -42,7 +42,8 @@ static void check_full(const struct lmw_record *r, int i)
     assert_true(json_object_size(rails) > 0 && rails_uj == r->energy_uj);
     json_decref(rails);
     assert_true(llabs(r->energy_prefill_uj + r->energy_decode_uj - r->energy_uj) <= 2);
-    /* Idle power is a few mW (see below); energy over mean power is how long the query was metered. */
+    /* Idle power is a few mW (see below); energy over mean power is how long the query was
+     * metered. */
     double idle_uj = 5.0 * (double)r->energy_uj / (double)r->power_mean_mw;
     assert_true(r->energy_net_uj <= r->energy_uj);
     assert_true((double)r->energy_net_uj >= (double)r->energy_uj - idle_uj - 1);
@@ -64,8 +65,8 @@ static void test_a_record_says_it_all(void **state)
     assert_true(run.accuracy == 1);
     sum_uj = lower_uj = upper_uj = 0;
     assert_int_equal(each_record(check_full), 5);
-    /* The backend's energy comes in two leaps, which is no power the meter's model knows, and on a busy
-     * machine a read comes late: one query in five may be another's. How good bounds are is
+    /* The backend's energy comes in two leaps, which is no power the meter's model knows, and on a
+     * busy machine a read comes late: one query in five may be another's. How good bounds are is
      * meter_fit's to say. */
     const double truth = 5.0 * QUERY_UJ, slack = 0.25 * truth;
     assert_true(fabs(sum_uj - truth) < slack);

@@ -1,7 +1,8 @@
 /* Perplexity: exp of the mean negative log-likelihood of a text's tokens under the model.
  *
- * A long text is scored in windows of n_ctx tokens, each with a fresh context; a window's first token has nothing before it
- * and is not scored. log p = logit - max - log sum exp(logit - max), summed in double (kernels.h). */
+ * A long text is scored in windows of n_ctx tokens, each with a fresh context; a window's first
+ * token has nothing before it and is not scored. log p = logit - max - log sum exp(logit - max),
+ * summed in double (kernels.h). */
 #include "engine/engine.h"
 
 #include "engine/model.h"

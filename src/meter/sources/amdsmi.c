@@ -275,7 +275,8 @@ static bool is_watts(uint32_t w)
     return w > 0 && w < 10000;
 }
 
-/* The power in AMD SMI's struct, by the layout the library writes. Its window goes to *window_ns. */
+/* The power in AMD SMI's struct, by the layout the library writes. Its window goes to
+ * *window_ns. */
 static int64_t power_in(const uint32_t *w, uint32_t mark, int64_t *window_ns)
 {
     uint32_t current = 0, average = w[0];

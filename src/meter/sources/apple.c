@@ -6,12 +6,12 @@
  * (wall.c). Each document says how long it covers (elapsed_ns) and, in the dict `processor`, the
  * mean power over that time in mW: combined_power, or cpu_power + gpu_power (+ ane_power) where it
  * is missing. Power x time summed is a counter; its clock is the sum of elapsed_ns, placed by when
- * the promptest documents came. What passes between documents is in no document, and missing. Boundary: the chip without its memory, by Apple's own
- * model of it. (powermetrics(1).)
+ * the promptest documents came. What passes between documents is in no document, and missing.
+ * Boundary: the chip without its memory, by Apple's own model of it. (powermetrics(1).)
  *
  * What goes wrong: not root, or no such sampler (no document ever comes: absent), documents
- * without power, powers of 0 (macOS releases have shown them): no reading, never 0 W. A document that is
- * cut short is forgotten when the next begins.
+ * without power, powers of 0 (macOS releases have shown them): no reading, never 0 W. A document
+ * that is cut short is forgotten when the next begins.
  *
  * The parser knows as much of XML as these lists use: tags that do not span lines, one value
  * after one key. It looks at two levels of dicts and skips all others. */

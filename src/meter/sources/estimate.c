@@ -92,7 +92,8 @@ static double decimal(const char **p)
     return v;
 }
 
-/* "UP IDLE", in seconds. False where there is no such file, as in trees that stand for a machine. */
+/* "UP IDLE", in seconds. False where there is no such file, as in trees that stand for a
+ * machine. */
 static bool read_uptime(struct source_file *f, int n_cpu, double *busy_s)
 {
     char text[64];

@@ -5,8 +5,8 @@
 
 #include "meter/source.h"
 
-/* Adds the stream that `arg` names (PATH, - or PATH@SECONDS): lines of line.h, or for lmw_kind_apple
- * those of apple.h. */
+/* Adds the stream that `arg` names (PATH, - or PATH@SECONDS): lines of line.h, or for
+ * lmw_kind_apple those of apple.h. */
 int lmw_wall_find(struct source_list *l, const struct source_kind *kind, const char *arg,
                   struct lmw_err *err);
 int lmw_wall_next(struct source *s, int64_t now_ns, struct sample *out);
