@@ -15,15 +15,23 @@ struct wants {
     bool json, exclude_unscored;
 };
 
-/* One table per field that any record has. */
+static const struct strs usual_fields = {{"template_seen", "language"}, 2};
+
+/* One table per field that any record has; who asked for another is told. */
 static int add_breakdowns(struct lmw_store *store, const struct wants *w, struct lmw_report *r,
                           struct lmw_breakdown *parts, struct lmw_arena *arena,
                           struct lmw_err *err)
 {
-    int rc = lmw_insight_breakdowns(store, r->rows, r->n_row, w->by.v, w->by.n, arena, parts, err);
-    for (int f = 0; f < w->by.n && rc == LMW_OK; f++) {
+    const struct strs *by = w->by.n ? &w->by : &usual_fields;
+    int rc = lmw_insight_breakdowns(store, r->rows, r->n_row, by->v, by->n, arena, parts, err);
+    for (int f = 0; f < by->n && rc == LMW_OK; f++) {
         if (parts[f].n_value)
             parts[r->n_breakdown++] = parts[f];
+        else if (w->by.n)
+            rc = lmw_fail(err, LMW_EARG,
+                          "--by %.40s: no record of these runs has it; name a column "
+                          "(docs/records.md), or a field that the workload's rows carry",
+                          by->v[f]);
     }
     return rc;
 }
@@ -109,8 +117,8 @@ int cmd_report(int argc, char **argv)
         return paper_replay(w.store, w.json);
     if (!w.page.cloud != !w.page.local.n)
         return cli_usage(argv[0], "--local and --cloud go together");
-    if (!w.by.n)
-        w.by = (struct strs){{"template_seen", "language"}, 2};
+    if (!w.html && (w.page.cloud || w.page.dates))
+        return cli_usage(argv[0], "--local, --cloud and --dates are for the page: add --html FILE");
     struct lmw_err err = {0};
     struct lmw_arena arena = {0};
     struct lmw_store *store = NULL;
