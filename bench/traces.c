@@ -17,14 +17,11 @@
 #include "meter_sim.h"
 
 enum { N_SENSOR = 8, N_LENGTH = 4, N_CLASS = N_SENSOR * N_LENGTH };
-static const char *const sensors[N_SENSOR] = {"counter, period told",
-                                              "counter, not told",
-                                              "counter, wraps, resets, holes",
-                                              "power of the moment, told",
-                                              "power of the moment, not told",
-                                              "mean, window told",
-                                              "mean up to 1 s, not told",
-                                              "mean over 1 s, not told"};
+static const char *const sensors[N_SENSOR] = {
+    "counter, period told",          "counter, not told",
+    "counter, wraps, resets, holes", "power of the moment, told",
+    "power of the moment, not told", "mean, window told",
+    "mean up to 1 s, not told",      "mean over 1 s, not told"};
 static const char *const lengths[N_LENGTH] = {"under 1", "1 to 2", "2 to 5", "over 5"};
 
 struct class

@@ -118,7 +118,8 @@ int cmd_report(int argc, char **argv)
     if (!w.page.cloud != !w.page.local.n)
         return cli_usage(argv[0], "--local and --cloud go together");
     if (!w.html && (w.page.cloud || w.page.dates))
-        return cli_usage(argv[0], "--local, --cloud and --dates are for the page: add --html FILE");
+        return cli_usage(argv[0],
+                         "--local, --cloud and --dates are for the page: add --html FILE");
     struct lmw_err err = {0};
     struct lmw_arena arena = {0};
     struct lmw_store *store = NULL;
