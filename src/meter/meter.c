@@ -198,8 +198,9 @@ int64_t lmw_meter_settle_ns(const struct lmw_meter *m)
     return m->settle_ns;
 }
 
-/* One source, now. A read that was interrupted is made again: its value would belong to no known
- * time. So is one that found no number: a file that is being rewritten is empty for a moment. */
+/* One source, now. A read that was interrupted is made again, and is of its own time: the first
+ * one's value would belong to no known time. So is one that found no number: a file that is being
+ * rewritten is empty for a moment. */
 static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
 {
     struct source *s = m->chosen[i];
@@ -209,6 +210,8 @@ static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags
     int rc = LMW_EFORMAT;
     for (int tries = 0; tries < 3; tries++) {
         int64_t before = lmw_now_ns();
+        if (tries > 0 || before - t_ns > SLOW_READ_NS)
+            t_ns = before;
         rc = s->kind->read(s, t_ns, &value, &why);
         if (rc != LMW_EFORMAT && lmw_now_ns() - before < SLOW_READ_NS + 3 * s->read_ns)
             break;
