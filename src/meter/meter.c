@@ -10,6 +10,7 @@
  * ever and never learn when it ticks. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static const int64_t SLOW_READ_NS =
     500000; /* a read this long was interrupted: its time is not known */
 static const int64_t SUSPEND_NS = 100000000;
 static const int64_t WATCH_NS = 60000000;
+static const int64_t NAP_NS = 100000000; /* how long a stop may take */
 
 struct lmw_meter {
     struct source_list sources;
@@ -46,6 +48,7 @@ struct lmw_meter {
 
     pthread_t thread;
     bool threaded, final; /* final: nothing will be sampled any more */
+    atomic_bool stopping;
 };
 
 int lmw_meter_list(const struct lmw_meter_opts *opts, struct lmw_source_info *out, int cap,
@@ -260,25 +263,25 @@ int64_t lmw_meter_mark(struct lmw_meter *m)
     return read_all(m, S_MARK);
 }
 
-/* The sampler is stopped by cancelling it, in its sleep and nowhere else: a wait for a condition
- * would cost it a quarter more of its time. */
-static void sleep_until(int64_t t_ns)
+/* False when told to stop. A plain sleep, in which nobody can wake it: a wait for a condition would
+ * cost the sampler a tenth more. */
+static bool sleep_until(const struct lmw_meter *m, int64_t t_ns)
 {
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-    lmw_sleep_until_ns(t_ns);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    for (int64_t now = lmw_now_ns(); now < t_ns && !m->stopping; now = lmw_now_ns())
+        lmw_sleep_until_ns(t_ns - now > NAP_NS ? now + NAP_NS : t_ns);
+    return !m->stopping;
 }
 
 static void *sample(void *arg)
 {
     struct lmw_meter *m = arg;
     int64_t t0 = lmw_now_ns(), next;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     for (int64_t k = 1;; k++) {
         double turn = (double)k * 0.6180339887498949;
         double dither = (turn - (double)(int64_t)turn - 0.5) / 2;
         next = t0 + (int64_t)(((double)k + dither) * m->interval_ns);
-        sleep_until(next);
+        if (!sleep_until(m, next))
+            return NULL;
         bool late = lmw_now_ns() - next > (int64_t)m->interval_ns;
         read_all(m, late ? S_LATE : 0);
         /* After a stall, go on from now instead of reading many times at once. */
@@ -287,14 +290,13 @@ static void *sample(void *arg)
             k = 0;
         }
     }
-    return NULL; /* not reached */
 }
 
 int lmw_meter_start(struct lmw_meter *m, struct lmw_err *err)
 {
     if (m->threaded)
         return LMW_OK;
-    m->final = false;
+    m->stopping = m->final = false;
     int64_t t = lmw_now_ns();
     m->asleep_ns = lmw_boot_ns() - t;
     for (int i = 0; i < m->n; i++) {
@@ -315,7 +317,7 @@ void lmw_meter_stop(struct lmw_meter *m)
 {
     if (!m->threaded)
         return;
-    pthread_cancel(m->thread);
+    m->stopping = true;
     pthread_join(m->thread, NULL);
     m->threaded = false;
     read_all(m, 0);
