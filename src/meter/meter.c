@@ -203,8 +203,8 @@ int64_t lmw_meter_settle_ns(const struct lmw_meter *m)
 
 /* One source, now. A read that was interrupted is made again, and is of its own time: the first
  * one's value would belong to no known time. So is one that found no number: a file that is being
- * rewritten is empty for a moment. */
-static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
+ * rewritten is empty for a moment. Returns the time of what was read. */
+static int64_t read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags)
 {
     struct source *s = m->chosen[i];
     int64_t value = 0;
@@ -224,6 +224,7 @@ static void read_source(struct lmw_meter *m, int i, int64_t t_ns, uint32_t flags
     if (rc < 0)
         snprintf(m->why[i], sizeof m->why[i], "%s", why.msg);
     lmw_series_append(&m->series[i], t_ns, rc < 0 ? flags | S_FAIL : flags, value);
+    return t_ns;
 }
 
 /* What a stream has said since. A suspend is noted on the first sample after it. */
@@ -252,7 +253,7 @@ static int64_t read_all(struct lmw_meter *m, uint32_t flags)
         if (m->chosen[i]->kind->next)
             read_stream(m, i, t, flags);
         else
-            read_source(m, i, t, flags);
+            t = read_source(m, i, t, flags);
     }
     pthread_mutex_unlock(&m->lock);
     return t;
