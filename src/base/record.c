@@ -49,15 +49,18 @@ void lmw_record_clear(struct lmw_record *r)
     }
 }
 
+/* Among c and those after it. */
+static const struct lmw_column *find_from(lmw_str name, const struct lmw_column *c)
+{
+    while (c->name && !lmw_str_eq(name, (lmw_str){c->name, c->name_bytes}))
+        c++;
+    return c->name ? c : NULL;
+}
+
 const struct lmw_column *lmw_column_find(lmw_str name, const struct lmw_column *last)
 {
-    const struct lmw_column *from = last && last[1].name ? last + 1 : lmw_columns, *c = from;
-    do {
-        if (lmw_str_eq(name, (lmw_str){c->name, c->name_bytes}))
-            return c;
-        c = c[1].name ? c + 1 : lmw_columns;
-    } while (c != from);
-    return NULL;
+    const struct lmw_column *c = last ? find_from(name, last + 1) : NULL;
+    return c ? c : find_from(name, lmw_columns);
 }
 
 static int set_text(const char **out, lmw_str s, struct lmw_arena *arena, struct lmw_err *err)

@@ -190,7 +190,7 @@ static int watch(const struct lmw_meter_opts *o, bool json, double seconds)
         struct timespec until = {.tv_sec = t / 1000000000, .tv_nsec = t % 1000000000};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         if (!interrupted)
-            status = show(lmw_meter_basis(m), lmw_meter_power_mw(m, 1000000000), json, tty);
+            status = show(lmw_meter_basis(m), lmw_meter_power_mw(m, t - 1000000000), json, tty);
     }
     if (tty)
         puts("");

@@ -74,7 +74,7 @@ static int row_of(struct lmw_breakdown *b, const char *value, struct lmw_arena *
     return b->n_value++;
 }
 
-/* Counts a record into column `run`; accuracy.value holds the sum of scores for now. */
+/* Counts a record into column `run`; accuracy.value is the sum of scores until finish_cell(). */
 static int count(struct lmw_breakdown *b, const char *value, int run, double score,
                  struct lmw_arena *arena, struct lmw_err *err)
 {

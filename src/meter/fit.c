@@ -47,11 +47,10 @@ static double span_energy(const struct filter *f, double *half_uj)
     return f->x[EDGE + 2] - f->x[EDGE];
 }
 
-static bool try_noise(struct search *s, int q, int tau)
+/* Whether these levels, with the search's shift, are the likeliest so far: then they are kept. */
+static bool try_levels(struct search *s, int q, int tau)
 {
     static const double taus[N_TAU] = {0.003, 0.01, 0.03, 0.1, 0.3};
-    if (q < 0 || q >= N_Q || tau < 0 || tau >= N_TAU || s->tried[q][tau])
-        return false;
     s->tried[q][tau] = true;
     s->trial->q_rel = 1e-6 * (double)(1 << 2 * q) / 4;
     s->trial->tau_rel = taus[tau];
@@ -73,7 +72,9 @@ static bool try_noise(struct search *s, int q, int tau)
 static bool try_neighbour(struct search *s, int i)
 {
     static const int step[4][2] = {{1, 0}, {-1, 0}, {0, -1}, {0, 1}};
-    return try_noise(s, s->q + step[i][0], s->tau + step[i][1]);
+    int q = s->q + step[i][0], tau = s->tau + step[i][1];
+    return q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU && !s->tried[q][tau] &&
+           try_levels(s, q, tau);
 }
 
 /* Uphill from neighbour to neighbour, for a counter's first span and for every span of power
@@ -128,7 +129,7 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
     memset(s->tried, 0, sizeof s->tried);
     s->shift_s = shift_s;
     s->shift_sd_s = sd_s;
-    bool is_best = try_noise(s, s->q, s->tau);
+    bool is_best = try_levels(s, s->q, s->tau);
     note_mode(s, is_best ? s->best : s->trial);
 }
 

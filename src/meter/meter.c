@@ -404,17 +404,17 @@ int lmw_meter_share(struct lmw_meter *m, const struct lmw_span *spans, const dou
     return rc < 0 ? rc : lmw_share(total_energy, m, spans, tokens, n, out, err);
 }
 
-int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns)
+int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t from_ns)
 {
     int64_t now = lmw_now_ns(), total = m->n ? 0 : LMW_NULL;
     for (int i = 0; i < m->n && total != LMW_NULL; i++) {
         struct series s;
         snapshot(m, i, &s);
         /* A stream's last readings, however far apart they are. */
-        int64_t slow = m->chosen[i]->kind->next && m->chosen[i]->info.period_ns != LMW_NULL
-                           ? 3 * m->chosen[i]->info.period_ns
-                           : 0;
-        int64_t mw = lmw_series_mean_mw(&s, now - (ns > slow ? ns : slow));
+        int64_t slow_ns = m->chosen[i]->kind->next && m->chosen[i]->info.period_ns != LMW_NULL
+                              ? now - 3 * m->chosen[i]->info.period_ns
+                              : now;
+        int64_t mw = lmw_series_mean_mw(&s, from_ns < slow_ns ? from_ns : slow_ns);
         total = mw == LMW_NULL ? LMW_NULL : total + mw;
     }
     return total;

@@ -140,9 +140,9 @@ int lmw_meter_share(struct lmw_meter *m, const struct lmw_span *spans, const dou
  */
 int64_t lmw_meter_settle_ns(const struct lmw_meter *m);
 
-/* Mean power of the last `ns` before now, mW (for idle baselines and progress), or of the last
- * readings of a meter that is slower than that; LMW_NULL when unknown. */
-int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t ns);
+/* Mean power since from_ns, mW (for idle baselines, from a mark's time, and for progress), or of
+ * the last readings of a meter that is slower than that; LMW_NULL when unknown. */
+int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t from_ns);
 
 /* Raw samples since the last drain, for the store: one block per source, as bytes that
  * lmw_trace_block reads back. Calls out(arg, source, bytes, n) per source that has any; the bytes

@@ -174,8 +174,8 @@ int64_t lmw_series_mean_mw(const struct series *s, int64_t from_ns)
 {
     const struct sample *a = NULL, *b = NULL;
     double sum = 0;
-    for (int64_t i = lmw_series_lower(s, lmw_series_first(s, s->n), s->n, from_ns); i < s->n;
-         i++) {
+    int64_t first = lmw_series_first(s, s->n), i = lmw_series_upper(s, first, s->n, from_ns);
+    for (i -= i > first; i < s->n; i++) {
         const struct sample *x = series_at(s, i);
         if (a && x->flags & S_BROKEN)
             return LMW_NULL;

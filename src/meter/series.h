@@ -72,8 +72,8 @@ int64_t lmw_series_first(const struct series *s, int64_t n);
 int64_t lmw_series_lower(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
 int64_t lmw_series_upper(const struct series *s, int64_t from, int64_t n, int64_t t_ns);
 
-/* Mean power from the first value at or after from_ns to the newest; LMW_NULL when that is not
- * known. */
+/* Mean power from the last value not after from_ns, or the first there is, to the newest; LMW_NULL
+ * when that is not known. */
 int64_t lmw_series_mean_mw(const struct series *s, int64_t from_ns);
 
 #endif

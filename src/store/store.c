@@ -407,17 +407,17 @@ int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct 
 int lmw_store_add_metering(struct lmw_store *s, int64_t run_id, const struct lmw_metering *m,
                            struct lmw_err *err)
 {
-#define ADD(name) "'$." name "', coalesce(was ->> '$." name "', 0) + ?"
+#define ADD(name) " '$." name "', coalesce(was ->> '$." name "', 0) + ?,"
+#define ADD_ALL   ADD("polls") ADD("polls_late") ADD("suspends") ADD("samples_lost")
     struct sql q;
-    int rc = lmw_sql(
-        &q, s,
-        "UPDATE runs SET environment = (SELECT json_set(coalesce(environment, '{}'),"
-        " '$.metering', json_set(was, " ADD("polls") ", " ADD("polls_late") ", " ADD("suspends") ", " ADD(
-            "samples_lost") ", '$.notes',"
-                            " json_patch(coalesce(was -> '$.notes', '{}'), ?)))"
-                            " FROM (SELECT coalesce(environment -> '$.metering', '{}') AS was))"
-                            " WHERE id = ?",
-        err);
+    int rc = lmw_sql(&q, s,
+                     "UPDATE runs SET environment = (SELECT json_set(coalesce(environment, '{}'),"
+                     " '$.metering', json_set(was," ADD_ALL
+                     " '$.notes', json_patch(coalesce(was -> '$.notes', '{}'), ?)))"
+                     " FROM (SELECT coalesce(environment -> '$.metering', '{}') AS was))"
+                     " WHERE id = ?",
+                     err);
+#undef ADD_ALL
 #undef ADD
     if (rc == LMW_OK) {
         lmw_sql_int(&q, m->polls);

@@ -55,7 +55,7 @@ int lmw_job_check_energy(const struct job *j, struct lmw_err *err)
 static int measure_idle(struct job *j, int64_t *mw, struct lmw_err *err)
 {
     int64_t idle_ns = (int64_t)(j->st->asked->idle_s * 1e9);
-    int64_t end_ns = lmw_meter_mark(j->st->meter) + idle_ns;
+    int64_t start_ns = lmw_meter_mark(j->st->meter), end_ns = start_ns + idle_ns;
     if (idle_ns <= 0)
         return LMW_OK;
     for (int64_t now; (now = lmw_now_ns()) < end_ns;) {
@@ -65,7 +65,7 @@ static int measure_idle(struct job *j, int64_t *mw, struct lmw_err *err)
         lmw_sleep_until_ns(end_ns - now > 100000000 ? now + 100000000 : end_ns);
     }
     lmw_meter_mark(j->st->meter);
-    int64_t mean_mw = lmw_meter_power_mw(j->st->meter, idle_ns);
+    int64_t mean_mw = lmw_meter_power_mw(j->st->meter, start_ns);
     *mw = mean_mw == LMW_NULL ? *mw : mean_mw;
     return LMW_OK;
 }

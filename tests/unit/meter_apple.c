@@ -95,7 +95,7 @@ static void expect_power(struct mac *x, const char *powers, int64_t ns, int64_t 
     int64_t mw = LMW_NULL;
     for (int i = 0; i < 20 && !(mw >= least && mw <= most); i++) {
         documents(x, 10, powers);
-        mw = lmw_meter_power_mw(x->m, ns);
+        mw = lmw_meter_power_mw(x->m, lmw_now_ns() - ns);
     }
     assert_in_range(mw, least, most);
 }

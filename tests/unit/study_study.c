@@ -66,9 +66,9 @@ static void test_a_record_says_it_all(void **state)
     sum_uj = lower_uj = upper_uj = 0;
     assert_int_equal(each_record(check_full), 5);
     /* The backend's energy comes in two leaps, which is no power the meter's model knows, and on a
-     * busy machine a read comes late: one query in five may be another's. How good bounds are is
-     * meter_fit's to say. */
-    const double truth = 5.0 * QUERY_UJ, slack = 0.25 * truth;
+     * busy machine a read comes late: half of it may be told of the time beside the queries. This
+     * is about units and spans; how good joules and bounds are is meter_fit's to say. */
+    const double truth = 5.0 * QUERY_UJ, slack = 0.5 * truth;
     assert_true(fabs(sum_uj - truth) < slack);
     assert_true(lower_uj < truth + slack && truth - slack < upper_uj);
 
@@ -493,11 +493,12 @@ static void test_pending_energy_of_a_killed_process(void **state)
     assert_int_equal(each_record(check_recovered), 8);
 }
 
-static int64_t live_uj[16];
+static int64_t live_lower_uj[16], live_upper_uj[16];
 
 static void keep_live(const struct lmw_record *r, int i)
 {
-    live_uj[i] = r->energy_uj;
+    live_lower_uj[i] = r->energy_lower_uj;
+    live_upper_uj[i] = r->energy_upper_uj;
 }
 
 static void check_as_live(const struct lmw_record *r, int i)
@@ -505,13 +506,13 @@ static void check_as_live(const struct lmw_record *r, int i)
     if (i >= 4)
         return; /* the last one may have waited for the counter when the process died */
     assert_int_equal(r->energy_valid, 1);
-    assert_true(llabs(r->energy_uj - live_uj[i]) <= live_uj[i] / 100);
+    assert_true(r->energy_lower_uj <= live_upper_uj[i] && live_lower_uj[i] <= r->energy_upper_uj);
     assert_true(r->energy_net_uj <= r->energy_uj && r->energy_net_uj != LMW_NULL);
     assert_string_equal(r->energy_method, "counter");
 }
 
 /* A process that died with its samples stored and its energies not: the samples give what the
- * meter gave when it was alive. */
+ * meter gave when it was alive, but for what more of them tell of the counter. */
 static void test_energy_from_stored_samples(void **state)
 {
     struct one o = one_run();
@@ -523,7 +524,7 @@ static void test_energy_from_stored_samples(void **state)
     kill_a_study(&o, 0);
     assert_int_equal(each_record(keep_live), 5);
     for (int i = 0; i < 4; i++)
-        assert_true(live_uj[i] > 0);
+        assert_true(live_upper_uj[i] > 0);
     assert_int_equal(sqlite3_open(db, &raw), SQLITE_OK);
     assert_int_equal(sqlite3_exec(raw,
                                   "UPDATE records SET energy_valid = 0, energy_uj = NULL,"
