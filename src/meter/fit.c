@@ -8,6 +8,7 @@
  * tens of KB on the stack, whatever the span's length. */
 #include "meter/fit.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static double span_energy(const struct filter *f, double *half_uj)
 static bool try_levels(struct search *s, int q, int tau)
 {
     static const double taus[N_TAU] = {0.003, 0.01, 0.03, 0.1, 0.3};
+    assert(q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU);
     s->tried[q][tau] = true;
     s->trial->q_rel = 1e-6 * (double)(1 << 2 * q) / 4;
     s->trial->tau_rel = taus[tau];

@@ -97,7 +97,7 @@ static void load(void *arg, double share, enum lmw_work work)
 
 static void begin(struct machine *x)
 {
-    *x = (struct machine){.root = "/tmp/lmw-calib-XXXXXX", .idle_w = 10, .full_w = 50};
+    snprintf(x->root, sizeof x->root, "/tmp/lmw-calib-XXXXXX");
     assert_non_null(mkdtemp(x->root));
     put(x, PACKAGE "name", "package-0\n");
     put(x, PACKAGE "max_energy_range_uj", "262143000000\n");
@@ -107,6 +107,7 @@ static void begin(struct machine *x)
     x->joules = 100;
     x->t_s = (double)lmw_now_ns() * 1e-9;
     go_on(x);
+    assert_int_equal(pthread_create(&x->thread, NULL, live, x), 0);
 }
 
 static void end(struct machine *x)
@@ -118,38 +119,33 @@ static void end(struct machine *x)
     assert_int_equal(system(command), 0);
 }
 
-static int calibrate(struct machine *x, struct lmw_calibration *c, struct lmw_err *err)
-{
-    struct lmw_meter_opts o = {.sysroot = x->root, .sources = "auto"};
-    assert_int_equal(pthread_create(&x->thread, NULL, live, x), 0);
-    return lmw_meter_calibrate(&o, 0.5, load, x, c, err);
-}
-
-/* The same of a machine that played its part: one whose files stood still for long, because others
- * kept the real one busy, is no witness, and another is made. */
-static void calibrate_played(const double noise[3], struct lmw_calibration *c)
+/* Calibrates on a machine that played its part: one whose files stood still for long, because
+ * others kept the real one busy, is no witness, and another is made. */
+static int calibrate(const struct machine *part, lmw_load_fn *by, struct lmw_calibration *c,
+                     struct lmw_err *err)
 {
     for (int i = 0; i < 10; i++) {
-        struct lmw_err err = {0};
-        struct machine x;
+        struct machine x = {.idle_w = part->idle_w, .full_w = part->full_w, .deaf = part->deaf};
+        memcpy(x.noise, part->noise, sizeof x.noise);
         begin(&x);
-        memcpy(x.noise, noise, sizeof x.noise);
-        int rc = calibrate(&x, c, &err);
+        struct lmw_meter_opts o = {.sysroot = x.root, .sources = "auto"};
+        int rc = lmw_meter_calibrate(&o, 0.5, by, by ? &x : NULL, c, err);
         end(&x);
-        if (x.late_s > 0.03)
-            continue;
-        if (rc < 0)
-            fail_msg("%s", err.msg);
-        return;
+        if (x.late_s <= 0.03)
+            return rc;
     }
     print_message("skipped: no 4 s of 10 without a stall of 30 ms on this machine\n");
     skip();
+    return LMW_OK;
 }
 
 static void finds_idle_and_full_watts(void **state)
 {
     struct lmw_calibration c;
-    calibrate_played((double[]){0, 0, 0}, &c);
+    struct lmw_err err = {0};
+    struct machine x = {.idle_w = 10, .full_w = 50};
+    if (calibrate(&x, load, &c, &err) < 0)
+        fail_msg("%s", err.msg);
     assert_true(fabs(c.idle_w - 10) < 4);
     assert_true(fabs(c.full_w - 50) < 4);
     assert_true(c.error >= 0.1 && c.busy_most > 0.8);
@@ -160,7 +156,11 @@ static void finds_idle_and_full_watts(void **state)
 static void kinds_of_work_that_differ_widen_the_error(void **state)
 {
     struct lmw_calibration c;
-    calibrate_played((double[]){[LMW_WORK_FLOAT] = 0.4, [LMW_WORK_MEMORY] = -0.3}, &c);
+    struct lmw_err err = {0};
+    struct machine x = {
+        .idle_w = 10, .full_w = 50, .noise = {[LMW_WORK_FLOAT] = 0.4, [LMW_WORK_MEMORY] = -0.3}};
+    if (calibrate(&x, load, &c, &err) < 0)
+        fail_msg("%s", err.msg);
     assert_true(c.error > 0.25);
 }
 
@@ -168,38 +168,27 @@ static void a_busy_machine_cannot_be_fitted(void **state)
 {
     struct lmw_calibration c;
     struct lmw_err err = {0};
-    struct machine x;
-    begin(&x);
-    x.deaf = true;
-    assert_int_equal(calibrate(&x, &c, &err), LMW_EUNAVAILABLE);
+    struct machine x = {.idle_w = 10, .full_w = 50, .deaf = true};
+    assert_int_equal(calibrate(&x, load, &c, &err), LMW_EUNAVAILABLE);
     assert_non_null(strstr(err.msg, "busy whatever was asked"));
-    end(&x);
 }
 
-/* The same, with threads that really work. */
+/* Threads that really work, on a machine whose files say nothing of it. */
 static void the_load_of_its_own(void **state)
 {
     struct lmw_calibration c;
     struct lmw_err err = {0};
-    struct machine x;
-    begin(&x);
-    x.deaf = true;
-    struct lmw_meter_opts o = {.sysroot = x.root, .sources = "auto"};
-    assert_int_equal(pthread_create(&x.thread, NULL, live, &x), 0);
-    assert_int_equal(lmw_meter_calibrate(&o, 0.1, NULL, NULL, &c, &err), LMW_EUNAVAILABLE);
-    end(&x);
+    struct machine x = {.idle_w = 10, .full_w = 50, .deaf = true};
+    assert_int_equal(calibrate(&x, NULL, &c, &err), LMW_EUNAVAILABLE);
 }
 
 static void a_meter_of_something_else_cannot_be_fitted(void **state)
 {
     struct lmw_calibration c;
     struct lmw_err err = {0};
-    struct machine x;
-    begin(&x);
-    x.full_w = 5;
-    assert_int_equal(calibrate(&x, &c, &err), LMW_EUNAVAILABLE);
+    struct machine x = {.idle_w = 10, .full_w = 5};
+    assert_int_equal(calibrate(&x, load, &c, &err), LMW_EUNAVAILABLE);
     assert_non_null(strstr(err.msg, "does not rise"));
-    end(&x);
 }
 
 static const struct lmw_source_info *estimate(struct lmw_source_info out[32])

@@ -31,6 +31,21 @@ static struct listing *look(const char *root, const char *sources)
     return &l;
 }
 
+/* Looks until every counter was held against its power: one that a busy machine did not see change
+ * twice says nothing of itself. */
+static struct listing *look_closely(void)
+{
+    struct listing *l;
+    bool seen = false;
+    for (int k = 0; k < 20 && !seen; k++) {
+        seen = true;
+        l = look(NONE, "auto");
+        for (int i = 0; i < l->n; i++)
+            seen &= l->s[i].reading != LMW_COUNTER || !l->s[i].chosen || l->s[i].about[0];
+    }
+    return l;
+}
+
 static const struct lmw_source_info *find(const struct listing *l, const char *name)
 {
     for (int i = 0; i < l->n; i++) {
@@ -140,7 +155,7 @@ static void a_library_that_does_not_start_says_what_to_do(void **state)
 static void boards_are_counters_with_their_power_beside(void **state)
 {
     nvml(NVML, "devices=2 watts=250 watts.1=70");
-    struct listing *l = look(NONE, "auto");
+    struct listing *l = look_closely();
     for (int i = 0; i < 2; i++) {
         const struct lmw_source_info *s = named(l, i ? "nvml:1" : "nvml:0");
         assert_true(s->present && s->chosen);
@@ -275,7 +290,7 @@ static void a_mean_is_told_from_a_reading_of_the_moment(void **state)
     };
     for (int i = 0; i < 10; i++) {
         nvml(cases[i].library, cases[i].script);
-        struct listing *l = look(NONE, "auto");
+        struct listing *l = look_closely();
         const struct lmw_source_info *s = named(l, "nvml:0:power");
         assert_int_equal(s->window_ns, cases[i].window_ns);
         assert_says(s->about, cases[i].window_ns ? "mean of the last second" : "of the moment");
@@ -286,7 +301,7 @@ static void a_mean_is_told_from_a_reading_of_the_moment(void **state)
 static void a_counter_is_held_against_the_power(void **state)
 {
     nvml(NVML, "watts=300 percent=57");
-    const struct lmw_source_info *s = named(look(NONE, "auto"), "nvml:0");
+    const struct lmw_source_info *s = named(look_closely(), "nvml:0");
     assert_true(s->chosen); /* which of the two errs is not known: stated, not decided */
     assert_int_equal(s->reading, LMW_COUNTER);
     assert_says(s->about, "disagree by -");
@@ -586,7 +601,7 @@ static void a_running_meter_tells_the_device_s_state(void **state)
 static void amd_boards_count_ticks_times_their_resolution(void **state)
 {
     amd("devices=2 watts=300 watts.1=90");
-    struct listing *l = look(NONE, "auto");
+    struct listing *l = look_closely();
     const struct lmw_source_info *s = named(l, "amdsmi:0");
     assert_true(s->chosen && named(l, "amdsmi:1")->chosen);
     assert_int_equal(s->reading, LMW_COUNTER);
@@ -645,17 +660,17 @@ static void implausible_accumulators_are_not_used(void **state)
                  {"nano=0 ticks=5", "no reading"}};
     for (int i = 0; i < 5; i++) {
         amd(cases[i].script);
-        struct listing *l = look(NONE, "auto");
+        struct listing *l = look_closely();
         assert_true(named(l, "amdsmi:0")->chosen);
         assert_int_equal(named(l, "amdsmi:0")->reading, LMW_POWER);
         assert_says(named(l, "amdsmi:0")->about, cases[i].why);
     }
     amd("stuck=1 power=2");
-    assert_says(named(look(NONE, "auto"), "amdsmi:0")->reason, "did not move");
+    assert_says(named(look_closely(), "amdsmi:0")->reason, "did not move");
     amd("energy=2 power=2");
-    assert_says(named(look(NONE, "auto"), "amdsmi:0")->reason, "not supported");
+    assert_says(named(look_closely(), "amdsmi:0")->reason, "not supported");
     amd("energy=2 watts=0");
-    assert_false(named(look(NONE, "auto"), "amdsmi:0")->present);
+    assert_false(named(look_closely(), "amdsmi:0")->present);
 }
 
 static void an_accumulator_that_goes_back_later_is_given_up(void **state)
@@ -719,7 +734,7 @@ static void rocm_smi_stands_in(void **state)
 {
     setenv("LMW_ROCMSMI", FAKE_DIR "fake_rocmsmi.so", 1);
     amd("init=34");
-    struct listing *l = look(NONE, "auto");
+    struct listing *l = look_closely();
     const struct lmw_source_info *s = named(l, "amdsmi:0");
     assert_true(s->chosen);
     assert_says(s->about, "they agree");
@@ -736,8 +751,7 @@ static void rocm_smi_stands_in(void **state)
     setenv("FAKE_ROCMSMI", "energy=2 power=2", 1); /* releases without the newer call */
     assert_int_equal(named(look(NONE, "auto"), "amdsmi:0")->window_ns, LMW_NULL);
     setenv("FAKE_ROCMSMI", "percent=1000", 1);
-    assert_says(named(look(NONE, "auto"), "amdsmi:0")->about,
-                "where the power readings say 60.0 W");
+    assert_says(named(look_closely(), "amdsmi:0")->about, "where the power readings say 60.0 W");
     setenv("FAKE_ROCMSMI", "devices=0", 1);
     assert_says(named(look(NONE, "auto"), "amdsmi")->reason, "shows no GPU");
 }

@@ -233,6 +233,16 @@ static void power_from_a_mark_to_now_needs_the_two_marks_only(void **state)
     end(&x);
 }
 
+/* A busy machine takes uneven steps: some joules of one may then be told of the next, and bounds
+ * say so. Between readings there is no more doubt than the counter's own steps leave. */
+static void assert_joules(const struct lmw_energy *e, int64_t joules)
+{
+    assert_true(e->valid);
+    assert_true(e->lower_uj <= joules * 1000000 && joules * 1000000 <= e->upper_uj);
+    assert_true(e->lower_uj <= e->energy_uj && e->energy_uj <= e->upper_uj);
+    assert_true(e->upper_uj - e->lower_uj <= 2 * joules * 1000000);
+}
+
 static void a_span_is_pending_until_the_counter_has_moved_on(void **state)
 {
     struct machine x;
@@ -244,10 +254,8 @@ static void a_span_is_pending_until_the_counter_has_moved_on(void **state)
     step(&x, 107000000);
     step(&x, 108000000);
     struct lmw_energy e = ask(&x, a, b);
-    assert_true(e.valid);
+    assert_joules(&e, 5);
     assert_string_equal(e.method, "counter");
-    assert_in_range(e.energy_uj, 4900000, 5100000);
-    assert_true(e.lower_uj <= 5000000 && e.upper_uj >= 5000000);
     end(&x);
 }
 
@@ -265,10 +273,9 @@ static void spans_that_overlap_share_the_total(void **state)
     step(&x, 109000000);
     step(&x, 110000000);
     assert_int_equal(lmw_meter_share(x.m, spans, NULL, 2, e, &x.err), LMW_OK);
-    assert_true(e[0].valid && e[1].valid);
     assert_string_equal(e[0].method, "shared");
-    assert_in_range(e[0].energy_uj, 3900000, 4100000); /* 2 J, and half of 4 */
-    assert_in_range(e[0].energy_uj + e[1].energy_uj, 6900000, 7100000);
+    assert_joules(&e[0], 4); /* 2 J, and half of 4 */
+    assert_joules(&e[1], 3);
     end(&x);
 }
 
@@ -282,9 +289,8 @@ static void a_wrap_is_counted(void **state)
     step(&x, 3000000);
     step(&x, 4000000);
     struct lmw_energy e = ask(&x, a, b);
-    assert_true(e.valid);
+    assert_joules(&e, 5);
     assert_int_equal(e.n_wrap, 1);
-    assert_in_range(e.energy_uj, 4900000, 5100000);
     end(&x);
 }
 
@@ -304,8 +310,7 @@ static void a_reset_takes_the_spans_it_touches_and_no_other(void **state)
     assert_int_equal(e.n_reset, 1);
     assert_int_equal(e.energy_uj, LMW_NULL);
     e = ask(&x, c, d);
-    assert_true(e.valid);
-    assert_in_range(e.energy_uj, 1900000, 2100000);
+    assert_joules(&e, 2);
     end(&x);
 }
 
