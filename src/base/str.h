@@ -28,6 +28,11 @@ static inline bool lmw_str_is(lmw_str a, const char *b)
 {
     return lmw_str_eq(a, lmw_str_from(b));
 }
+/* Both missing, or the same characters. */
+static inline bool lmw_text_eq(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
 bool lmw_str_among(lmw_str s, const char *const *list); /* ended by NULL */
 bool lmw_str_starts(lmw_str s, const char *prefix);
 lmw_str lmw_str_trim(lmw_str s);  /* ASCII white space on both ends */

@@ -1,6 +1,5 @@
 /* lmwatt generate: one prompt, one answer, streamed as it is written, then one line on stderr that
  * says what it took: tokens, time, joules. */
-#include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/model_opts.h"
@@ -158,10 +157,7 @@ static int answer_metered(struct lmw_session *s, const int32_t *ids, int n_ids,
     m->span = (struct lmw_span){lmw_meter_mark(m->meter), LMW_NULL, LMW_NULL};
     if ((rc = lmw_session_answer(s, ids, n_ids, opts, text, a, err)) < 0)
         return rc;
-    m->span.end_ns = lmw_meter_mark(m->meter);
-    lmw_sleep_until_ns(m->span.end_ns + lmw_meter_settle_ns(m->meter));
-    lmw_meter_mark(m->meter);
-    return lmw_meter_span(m->meter, &m->span, &m->energy, err);
+    return lmw_meter_end(m->meter, &m->span, &m->energy, err);
 }
 
 static int answer(struct lmw_engine *e, const struct generate *g, const int32_t *ids, int n_ids,

@@ -1,7 +1,6 @@
 /* lmwatt meters -- COMMAND: what a program cost. The command has our standard streams, so what is
  * found out goes to stderr, and its exit status is ours. Everything the total covers is counted,
  * other programs' work too. */
-#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/meters.h"
 #include "cli/model_opts.h"
@@ -100,10 +99,7 @@ int cli_meter_command(const struct lmw_meter_opts *opts, char **command, bool js
     if (rc == LMW_OK) {
         struct lmw_span span = {lmw_meter_mark(m), LMW_NULL, LMW_NULL};
         status = run_command(command);
-        span.end_ns = lmw_meter_mark(m);
-        lmw_sleep_until_ns(span.end_ns + lmw_meter_settle_ns(m));
-        lmw_meter_mark(m);
-        rc = lmw_meter_span(m, &span, &e, &err);
+        rc = lmw_meter_end(m, &span, &e, &err);
         double seconds = (double)(span.end_ns - span.start_ns) * 1e-9;
         if (rc == LMW_OK && json)
             print_json(lmw_meter_basis(m), &e, seconds, status);

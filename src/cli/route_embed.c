@@ -1,7 +1,6 @@
 /* Embeddings for routers that look at questions by them: a model reads each question once, timed
  * and metered, and what that takes is part of what the router's decisions take. */
 #include "backend/backend.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/record.h"
 #include "cli/route.h"
@@ -68,15 +67,13 @@ static void read_questions(struct embedder *e, const struct route_job *j,
     cli_progress_end();
 }
 
-/* Of one question; the meter is read once more when its slowest source has moved on. */
-static void settle(struct embedder *e, const struct lmw_span *span, struct lmw_lessons *l)
+/* What one question took since the span's start. */
+static void charge(struct embedder *e, struct lmw_span span, struct lmw_lessons *l)
 {
     struct lmw_energy energy = {0};
     double n = (double)e->n_done;
-    lmw_sleep_until_ns(span->end_ns + lmw_meter_settle_ns(e->meter));
-    lmw_meter_mark(e->meter);
-    l->embed_ms = n > 0 ? (double)(span->end_ns - span->start_ns) / 1e6 / n : 0;
-    bool known = lmw_meter_span(e->meter, span, &energy, NULL) == LMW_OK && energy.valid && n > 0;
+    bool known = lmw_meter_end(e->meter, &span, &energy, NULL) == LMW_OK && energy.valid && n > 0;
+    l->embed_ms = n > 0 ? (double)(span.end_ns - span.start_ns) / 1e6 / n : 0;
     l->embed_j = known ? (double)energy.energy_uj / 1e6 / n : (double)NAN;
 }
 
@@ -94,8 +91,7 @@ static int embed(struct embedder *e, struct route_job *j, struct lmw_lessons *l,
                         (long long)l->cells->n);
     struct lmw_span span = {lmw_meter_mark(e->meter), LMW_NULL, LMW_NULL};
     read_questions(e, j, l);
-    span.end_ns = lmw_meter_mark(e->meter);
-    settle(e, &span, l);
+    charge(e, span, l);
     l->embedding = (struct lmw_embedding){name, hash, e->embedding.n};
     l->vector = e->vector;
     snprintf(j->embed_basis, sizeof j->embed_basis, "%s", lmw_meter_basis(e->meter));

@@ -7,9 +7,17 @@
 #include <math.h>
 #include <string.h>
 
-static bool same_text(const char *a, const char *b)
+#include "base/str.h"
+
+/* A name that is missing is an empty one. */
+static bool same_workload(const struct lmw_summary *a, const struct lmw_summary *b)
 {
-    return strcmp(a ? a : "", b ? b : "") == 0;
+    return lmw_str_is(lmw_str_from(a->workload), b->workload);
+}
+
+static bool same_rails(const struct lmw_summary *a, const struct lmw_summary *b)
+{
+    return lmw_str_is(lmw_str_from(a->basis), b->basis);
 }
 
 static bool is_of_joules(enum lmw_figure k)
@@ -21,12 +29,12 @@ bool lmw_dominates(const struct lmw_summary *a, const struct lmw_summary *b,
                    const enum lmw_figure *over, int n_over)
 {
     bool better = false;
-    if (!same_text(a->workload, b->workload))
+    if (!same_workload(a, b))
         return false;
     for (int i = 0; i < n_over; i++) {
         int sign = lmw_figures[over[i]].better;
         double x = sign * a->figure[over[i]].value, y = sign * b->figure[over[i]].value;
-        if (!(x >= y) || (is_of_joules(over[i]) && !same_text(a->basis, b->basis)))
+        if (!(x >= y) || (is_of_joules(over[i]) && !same_rails(a, b)))
             return false;
         better |= x > y;
     }
@@ -55,7 +63,7 @@ enum { N_BY = sizeof by / sizeof *by };
 
 static bool same_group(const struct lmw_summary *a, const struct lmw_summary *b)
 {
-    return same_text(a->workload, b->workload) && same_text(a->basis, b->basis);
+    return same_workload(a, b) && same_rails(a, b);
 }
 
 static enum lmw_figure figure_of_group(const struct lmw_summary *rows, int n,
@@ -89,6 +97,14 @@ static bool comes_before(const struct lmw_summary *a, const struct lmw_summary *
     return order ? order > 0 : a < b;
 }
 
+static bool is_first_of_group(const struct lmw_summary *rows, int i)
+{
+    int k = 0;
+    while (!same_group(&rows[k], &rows[i]))
+        k++;
+    return k == i;
+}
+
 void lmw_insight_rank(struct lmw_summary *rows, int n)
 {
     int n_placed = 0;
@@ -100,16 +116,12 @@ void lmw_insight_rank(struct lmw_summary *rows, int n)
             rows[i].rank += same_group(&rows[k], &rows[i]) && comes_before(&rows[k], &rows[i]);
     }
     for (int i = 0; i < n; i++) {
-        bool first = true;
-        int in_group = 0;
-        for (int k = 0; k < n; k++) {
-            in_group += same_group(&rows[k], &rows[i]);
-            first &= k >= i || !same_group(&rows[k], &rows[i]);
+        int before = n_placed;
+        for (int k = i; k < n && is_first_of_group(rows, i); k++) {
+            if (!same_group(&rows[k], &rows[i]))
+                continue;
+            rows[k].place = before + rows[k].rank - 1;
+            n_placed++;
         }
-        for (int k = i; first && k < n; k++) {
-            if (same_group(&rows[k], &rows[i]))
-                rows[k].place = n_placed + rows[k].rank - 1;
-        }
-        n_placed += first ? in_group : 0;
     }
 }

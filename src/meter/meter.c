@@ -404,6 +404,25 @@ int lmw_meter_share(struct lmw_meter *m, const struct lmw_span *spans, const dou
     return rc < 0 ? rc : lmw_share(total_energy, m, spans, tokens, n, out, err);
 }
 
+bool lmw_energy_is_pending(const struct lmw_energy *e)
+{
+    return !e->valid && lmw_str_starts(lmw_str_from(e->reason), "pending");
+}
+
+int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy *out,
+                  struct lmw_err *err)
+{
+    span->end_ns = lmw_meter_mark(m);
+    int64_t settled_ns = span->end_ns + m->settle_ns;
+    for (int64_t t = settled_ns;; t += 50000000) {
+        lmw_sleep_until_ns(t);
+        lmw_meter_mark(m);
+        int rc = lmw_meter_span(m, span, out, err);
+        if (rc < 0 || !lmw_energy_is_pending(out) || t - settled_ns >= 1000000000)
+            return rc;
+    }
+}
+
 int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t from_ns)
 {
     int64_t now = lmw_now_ns(), total = m->n ? 0 : LMW_NULL;

@@ -125,6 +125,11 @@ struct lmw_energy {
  * again. */
 int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
                    struct lmw_err *err);
+bool lmw_energy_is_pending(const struct lmw_energy *e);
+/* Ends the span with a mark, sleeps until it is settled, and asks. A source that is a second later
+ * than its period leaves it pending. */
+int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy *out,
+                  struct lmw_err *err);
 /* The same, and how much of it each source measured (not valid: LMW_NULL). Returns how many there
  * are; at most cap are written. */
 struct lmw_rail {

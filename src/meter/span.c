@@ -631,7 +631,7 @@ void lmw_energy_add(struct lmw_energy *total, const struct lmw_energy *part)
     if (rank(part->method) > rank(total->method))
         total->method = part->method;
     /* "pending" outlives other reasons only while nothing is lost for good. */
-    if (!part->valid && (total->valid || strncmp(total->reason, "pending", 7) == 0)) {
+    if (!part->valid && (total->valid || lmw_energy_is_pending(total))) {
         total->valid = false;
         memcpy(total->reason, part->reason, sizeof total->reason);
     }

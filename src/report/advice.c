@@ -179,15 +179,14 @@ static void advise_by_joules(const struct group *g, struct lmw_buf *out)
 
 /* --- groups --- */
 
-static bool same_text(const char *a, const char *b)
+/* The rows from this place up to where the next ranking begins; returns that place. */
+static int gather(struct group *g, int place)
 {
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static bool belongs(const struct group *g, const struct lmw_summary *s)
-{
-    return g->n == 0 ||
-           (same_text(g->row[0]->workload, s->workload) && same_text(g->row[0]->basis, s->basis));
+    g->n = 0;
+    do
+        g->row[g->n++] = &g->r->rows[lmw_report_row(g->r, place++)];
+    while (place < g->r->n_row && g->r->rows[lmw_report_row(g->r, place)].rank != 1);
+    return place;
 }
 
 static void advise(const struct group *g, struct lmw_buf *out)
@@ -211,10 +210,8 @@ void lmw_report_advice(const struct lmw_report *r, struct lmw_buf *out)
     out->failed |= !g.row;
     while (g.row && place < r->n_row && n_group < GROUPS_MAX) {
         struct lmw_buf line = {0};
-        const char *workload = r->rows[lmw_report_row(r, place)].workload;
-        const char *basis = r->rows[lmw_report_row(r, place)].basis;
-        for (g.n = 0; place < r->n_row && belongs(&g, &r->rows[lmw_report_row(r, place)]); place++)
-            g.row[g.n++] = &r->rows[lmw_report_row(r, place)];
+        place = gather(&g, place);
+        const char *workload = g.row[0]->workload, *basis = g.row[0]->basis;
         if (!several || g.n > 1)
             advise(&g, &line);
         if (line.len && several)

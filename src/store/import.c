@@ -41,11 +41,6 @@ struct import {
     char hash[20]; /* of SETTINGS */
 };
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* --- which run --- */
 
 /* 1: there is a run of that name, and what is known of it; 0: there is none. */
@@ -64,7 +59,7 @@ static int look_up(struct import *im, const char *name, struct target *t, struct
     snprintf(t->name, sizeof t->name, "%s", name);
     if (rc == 1) {
         const char *part = lmw_sql_get_text(&q, 2);
-        t->imported = same_text(lmw_sql_get_text(&q, 1), im->hash);
+        t->imported = lmw_text_eq(lmw_sql_get_text(&q, 1), im->hash);
         t->part = part ? strdup(part) : NULL;
     }
     lmw_sql_end(&q);
@@ -132,7 +127,7 @@ static int choose(struct import *im, const char *part, struct target *t, struct 
     if (im->n_target == 0) {
         rc = look_up(im, run, t, err);
         t->any_part = rc == 1 && !t->part;
-        if (rc < 0 || t->any_part || (rc == 1 && (!part || same_text(t->part, part))))
+        if (rc < 0 || t->any_part || (rc == 1 && (!part || lmw_text_eq(t->part, part))))
             return rc;
         is_plain = rc == 0;
         free(t->part);
@@ -184,7 +179,7 @@ static int find_target(struct import *im, const struct lmw_record *r, const char
     for (int i = 0; i < im->n_target; i++) {
         int k = (im->last + i) % im->n_target;
         const struct target *t = &im->targets[k];
-        if (im->opts->run ? t->any_part || same_text(t->part, part)
+        if (im->opts->run ? t->any_part || lmw_text_eq(t->part, part)
                           : strcmp(t->name, r->run) == 0) {
             im->last = k;
             return LMW_OK;
@@ -213,7 +208,7 @@ static bool same_value(const struct lmw_record *a, const struct lmw_record *b,
     const char *p = (const char *)a + c->offset, *q = (const char *)b + c->offset;
     switch (c->kind) {
     case LMW_COL_TEXT:
-    case LMW_COL_JSON: return same_text(*(const char *const *)p, *(const char *const *)q);
+    case LMW_COL_JSON: return lmw_text_eq(*(const char *const *)p, *(const char *const *)q);
     case LMW_COL_REAL:
         return *(const double *)p == *(const double *)q ||
                (isnan(*(const double *)p) && isnan(*(const double *)q));
@@ -229,7 +224,7 @@ static const char *difference(const struct lmw_record *a, const struct lmw_recor
             !same_value(a, b, c))
             return c->name;
     }
-    return same_text(a->extra, b->extra) ? NULL : "extra";
+    return lmw_text_eq(a->extra, b->extra) ? NULL : "extra";
 }
 
 /* The record could not be added: it is there, or its run takes none. */

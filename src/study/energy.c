@@ -33,11 +33,6 @@ static int64_t idle_uj(int64_t idle_mw, int64_t ns)
     return (int64_t)((double)idle_mw * (double)ns / 1e6);
 }
 
-bool lmw_energy_is_pending(const struct lmw_energy *e)
-{
-    return !e->valid && lmw_str_starts(lmw_str_from(e->reason), PENDING);
-}
-
 static void fill_record(struct lmw_record *r, const struct lmw_energy *e,
                         const struct lmw_span *span, int64_t idle_mw)
 {

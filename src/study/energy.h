@@ -59,8 +59,6 @@ void lmw_energy_free(struct energy_book *b);
 /* Why a query that overlapped one nobody knows has no energy. */
 #define LMW_REASON_BESIDE "what ran beside it is not known"
 
-/* "pending", or "pending: what it waits for". */
-bool lmw_energy_is_pending(const struct lmw_energy *e);
 int lmw_energy_remember(struct energy_book *b, const struct owed *o, struct lmw_err *err);
 int lmw_energy_write(struct energy_book *b, const struct owed *o, const struct lmw_energy *e,
                      struct lmw_err *err);

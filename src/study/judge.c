@@ -412,13 +412,9 @@ static int put_energy(struct job *j, int64_t start_ns, struct lmw_err *err)
 {
     if (!j->meter || j->out->n_done == 0)
         return LMW_OK;
-    struct lmw_span span = {start_ns, LMW_NULL, lmw_meter_mark(j->meter)};
+    struct lmw_span span = {start_ns, LMW_NULL, LMW_NULL};
     struct lmw_energy e;
-    int64_t until_ns = lmw_now_ns() + lmw_meter_settle_ns(j->meter) + 1000000000;
-    int rc;
-    while ((rc = lmw_meter_span(j->meter, &span, &e, err)) == LMW_OK && !e.valid &&
-           strncmp(e.reason, "pending", 7) == 0 && lmw_now_ns() < until_ns)
-        lmw_sleep_until_ns(lmw_now_ns() + 50000000);
+    int rc = lmw_meter_end(j->meter, &span, &e, err);
     if (rc < 0 || !e.valid)
         return rc;
     j->out->energy_uj = e.energy_uj;

@@ -98,19 +98,14 @@ static int slots_of(const struct lmw_study_opts *o)
     return o->rate_hz > 0 && o->backend->send && o->backend->wait ? OPEN_LOOP_IN_FLIGHT : 1;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool same_questions(const struct lmw_workload_opts *a, const struct lmw_workload_opts *b)
 {
-    return same_text(a->format, b->format) && same_text(a->columns, b->columns) &&
-           same_text(a->map, b->map) && same_text(a->preset, b->preset) && a->shots == b->shots &&
-           same_text(a->shots_from, b->shots_from) && a->cot == b->cot &&
-           same_text(a->split, b->split) && a->clean == b->clean && a->english == b->english &&
+    return lmw_text_eq(a->format, b->format) && lmw_text_eq(a->columns, b->columns) &&
+           lmw_text_eq(a->map, b->map) && lmw_text_eq(a->preset, b->preset) &&
+           a->shots == b->shots && lmw_text_eq(a->shots_from, b->shots_from) && a->cot == b->cot &&
+           lmw_text_eq(a->split, b->split) && a->clean == b->clean && a->english == b->english &&
            a->max_chars == b->max_chars && a->sample == b->sample && a->seed == b->seed &&
-           same_text(a->stratify, b->stratify);
+           lmw_text_eq(a->stratify, b->stratify);
 }
 
 /* The plan of an earlier run with the same questions and scorer; NULL. */
@@ -119,7 +114,7 @@ static const struct plan *same_workload(const struct plan *plans, int n,
 {
     for (int i = 0; i < n; i++) {
         const struct lmw_study_opts *p = plans[i].opts;
-        if (same_text(p->scorer, o->scorer) && strcmp(p->workload, o->workload) == 0 &&
+        if (lmw_text_eq(p->scorer, o->scorer) && strcmp(p->workload, o->workload) == 0 &&
             same_questions(&p->questions, &o->questions))
             return &plans[i];
     }
