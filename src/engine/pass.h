@@ -34,6 +34,7 @@ struct lmw_pass {
     int n_tok, pos;     /* rows of this batch; position of the first */
     int n_keep;         /* of the last rows, how many need logits */
     float *x, *out;     /* [n_tok, n_embd] */
+    bool is_own;        /* x and in are this thread's own: the pass is of one token */
     struct lmw_rows in; /* norm(x), [n_tok, n_embd] */
     uint8_t *scratch;   /* for blocks */
     const struct lmw_plan *plan;
@@ -76,15 +77,18 @@ struct lmw_turn lmw_pass_turn(struct lmw_pass *p);
 bool lmw_pass_take(const struct lmw_pass *p, struct lmw_turn *turn, int n_row, int n_in, int *from,
                    int *to);
 
-/* Rows over `memory`, which holds lmw_rows_size(n, n_rows). */
+/* Rows over `memory`, which holds lmw_rows_size(n, n_rows); plan->n_row of them where they will be
+ * prepared. */
 size_t lmw_rows_size(int n, int n_rows);
 struct lmw_rows lmw_rows_over(uint8_t *memory, int n, int n_rows);
 static inline float *lmw_rows_f32(const struct lmw_rows *r, int i)
 {
     return (float *)(void *)(r->form[LMW_ACT_F32] + (size_t)i * r->stride[LMW_ACT_F32]);
 }
-/* Makes the other forms of row i out of its f32 one. acts: 1 << enum lmw_act, ORed. */
-void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsigned acts);
+/* The other forms of all rows, once their f32 ones are complete; every thread may read them after.
+ * acts: 1 << enum lmw_act, ORed. A single row every thread makes for itself, in the place of its
+ * own number, and *r is that: it takes less time than to meet. */
+void lmw_pass_prepare(struct lmw_pass *p, struct lmw_rows *r, unsigned acts);
 
 /* y[t, i] = (W x_t)_i for all tokens, divided among the threads; ld is y's row width. */
 void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct lmw_rows *x,

@@ -67,11 +67,11 @@ static size_t carve_session(struct lmw_session *s, struct carver *c)
         if (s->rope)
             s->rope[i] = table;
     }
-    s->x = carve(c, n_batch * m->n_embd * sizeof(float));
+    s->x = carve(c, (size_t)s->plan.n_row * m->n_embd * sizeof(float));
     s->out = carve(c, n_batch * m->n_embd * sizeof(float));
-    uint8_t *in = carve(c, lmw_rows_size(m->n_embd, s->plan.n_batch));
+    uint8_t *in = carve(c, lmw_rows_size(m->n_embd, s->plan.n_row));
     if (in)
-        s->in = lmw_rows_over(in, m->n_embd, s->plan.n_batch);
+        s->in = lmw_rows_over(in, m->n_embd, s->plan.n_row);
     carve_blocks(s, c);
     s->taken = carve(c, sizeof *s->taken * (size_t)s->plan.n_thread);
     s->answer = carve(c, (n_ctx + 1) * sizeof(int32_t));
@@ -111,6 +111,7 @@ int lmw_session_open(struct lmw_session **out, struct lmw_engine *e, int n_ctx,
                                 .n_batch = n_ctx < BATCH ? n_ctx : BATCH,
                                 .n_thread = lmw_pool_size(e->pool),
                                 .kv_f32 = e->kv_f32};
+    s->plan.n_row = s->plan.n_batch > s->plan.n_thread ? s->plan.n_batch : s->plan.n_thread;
     size_t need = carve_session(s, &sizing);
     if ((rc = check_memory(need, &s->plan, err)) < 0 ||
         (rc = lmw_arena_open(&s->arena, sizing.at, err)) < 0) {

@@ -13,7 +13,7 @@ struct lmw_session {
     int n_rope_pos; /* positions the rotary tables are filled for */
     void **state;   /* [n_layer * 2]: token and channel mixers' */
     float **rope;   /* [n_rope] -> [n_ctx, n_rot / 2, 2]: cosine, sine */
-    float *x, *out; /* [n_batch, n_embd] */
+    float *x, *out; /* [n_row, n_embd], [n_batch, n_embd] */
     struct lmw_rows in;
     uint8_t *scratch;
     float *logits;   /* [n_ctx, n_vocab] */

@@ -2,7 +2,8 @@
  *
  * All threads run lmw_stack_forward() together. Between barriers each owns its share: of tokens
  * (norms, residuals, quantising) or of rows (products). The shares do not change the numbers
- * (pass.h).
+ * (pass.h). A pass of one token leaves nothing to share but rows: every thread keeps the residual
+ * stream for itself, the same in each, and four of nine barriers a layer are not needed.
  *
  * Where only some logits are wanted, the rows nobody will look at leave the pass after the last
  * layer's token mixer has seen them: its cache needs them, the last channel mixer and the head do
@@ -99,13 +100,36 @@ struct lmw_rows lmw_rows_over(uint8_t *memory, int n, int n_rows)
     return r;
 }
 
-void lmw_rows_quantize(const struct lmw_pass *p, struct lmw_rows *r, int i, unsigned acts)
+static struct lmw_rows rows_from(struct lmw_rows r, int i)
+{
+    for (enum lmw_act a = LMW_ACT_F32; a <= LMW_ACT_Q8_K; a++)
+        r.form[a] += (size_t)i * r.stride[a];
+    return r;
+}
+
+static void quantize(const struct lmw_pass *p, const struct lmw_rows *r, int i, unsigned acts)
 {
     const float *x = lmw_rows_f32(r, i);
     if (acts & 1u << LMW_ACT_Q8_0)
         p->k->quantize_q8_0(x, r->form[LMW_ACT_Q8_0] + (size_t)i * r->stride[LMW_ACT_Q8_0], r->n);
     if (acts & 1u << LMW_ACT_Q8_K)
         p->k->quantize_q8_k(x, r->form[LMW_ACT_Q8_K] + (size_t)i * r->stride[LMW_ACT_Q8_K], r->n);
+}
+
+void lmw_pass_prepare(struct lmw_pass *p, struct lmw_rows *r, unsigned acts)
+{
+    int from, to;
+    if (p->n_tok == 1) {
+        uint8_t *f32 = r->form[LMW_ACT_F32];
+        *r = rows_from(*r, p->i_thread);
+        r->form[LMW_ACT_F32] = f32;
+        quantize(p, r, 0, acts);
+        return;
+    }
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    for (int t = from; t < to; t++)
+        quantize(p, r, t, acts);
+    lmw_pass_barrier(p);
 }
 
 void lmw_pass_product(struct lmw_pass *p, const struct lmw_matrix *w, int n_x, const void *x,
@@ -137,31 +161,49 @@ void lmw_pass_mul(struct lmw_pass *p, const struct lmw_matrix *w, const struct l
 
 /* --- the stack --- */
 
-static void embed(struct lmw_pass *p, int from, int to)
+/* My tokens of the residual stream. */
+static void share_tokens(const struct lmw_pass *p, int *from, int *to)
+{
+    *from = 0;
+    *to = p->n_tok;
+    if (!p->is_own)
+        lmw_pass_share(p, p->n_tok, 1, from, to);
+}
+
+static void own_rows(struct lmw_pass *p)
+{
+    p->is_own = true;
+    p->x += (size_t)p->i_thread * p->m->n_embd;
+    p->in = rows_from(p->in, p->i_thread);
+}
+
+static void embed(struct lmw_pass *p)
 {
     const struct lmw_matrix *e = &p->m->embedding;
+    int from, to;
+    share_tokens(p, &from, &to);
     for (int t = from; t < to; t++)
         lmw_to_f32(e->type, e->data + (size_t)p->ids[t] * e->stride, p->x + (size_t)t * e->n_in,
                    e->n_in);
 }
 
-/* p->in = norm(x) of my tokens, in the forms wanted. */
-static void enter(struct lmw_pass *p, const float *norm, unsigned acts, int from, int to)
+/* p->in = norm(x), in the forms wanted: complete at return. */
+static void enter(struct lmw_pass *p, const float *norm, unsigned acts)
 {
-    int n = p->m->n_embd;
+    int n = p->m->n_embd, from, to;
+    share_tokens(p, &from, &to);
     for (int t = from; t < to; t++) {
         p->k->rms_norm(lmw_rows_f32(&p->in, t), p->x + (size_t)t * n, norm, n, p->m->norm_eps);
-        lmw_rows_quantize(p, &p->in, t, acts);
+        quantize(p, &p->in, t, acts);
     }
+    if (!p->is_own)
+        lmw_pass_barrier(p);
 }
 
 /* Norm, block, barrier: p->out is complete at return, and the residual not yet added. */
 static void run_block(struct lmw_pass *p, const struct lmw_sublayer *sub, void *state)
 {
-    int from, to;
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
-    enter(p, sub->norm, sub->block->in_acts, from, to);
-    lmw_pass_barrier(p);
+    enter(p, sub->norm, sub->block->in_acts);
     sub->block->ops->forward(sub->block, state, p);
     lmw_pass_barrier(p);
 }
@@ -169,7 +211,7 @@ static void run_block(struct lmw_pass *p, const struct lmw_sublayer *sub, void *
 static void add_residual(struct lmw_pass *p)
 {
     int from, to, n = p->m->n_embd;
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    share_tokens(p, &from, &to);
     for (int t = from; t < to; t++)
         p->k->add(p->x + (size_t)t * n, p->out + (size_t)t * n, n);
 }
@@ -186,9 +228,9 @@ static void drop_rows(struct lmw_pass *p)
 void lmw_stack_forward(struct lmw_pass *p, float *logits)
 {
     const struct lmw_model *m = p->m;
-    int from, to;
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
-    embed(p, from, to);
+    if (p->n_tok == 1)
+        own_rows(p);
+    embed(p);
     for (int i = 0; i < m->n_layer; i++) {
         run_block(p, &m->layers[i].token, p->state[2 * i]);
         if (i == m->n_layer - 1)
@@ -199,9 +241,7 @@ void lmw_stack_forward(struct lmw_pass *p, float *logits)
         run_block(p, &m->layers[i].channel, p->state[2 * i + 1]);
         add_residual(p);
     }
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
-    enter(p, m->head_norm, 1u << m->head.act, from, to);
-    lmw_pass_barrier(p);
+    enter(p, m->head_norm, 1u << m->head.act);
     if (logits)
         lmw_pass_mul(p, &m->head, &p->in, logits, m->n_vocab);
 }

@@ -195,12 +195,17 @@ static void start(struct machine *x, const char *sources)
     assert_int_equal(lmw_meter_start(x->m, &x->err), LMW_OK);
 }
 
-static void end(struct machine *x)
+static void remove_root(const struct machine *x)
 {
     char command[128];
-    lmw_meter_close(x->m);
     snprintf(command, sizeof command, "rm -r %s", x->root);
     assert_int_equal(system(command), 0);
+}
+
+static void end(struct machine *x)
+{
+    lmw_meter_close(x->m);
+    remove_root(x);
 }
 
 /* Waits 20 ms, sets the counter, marks. */
@@ -452,6 +457,27 @@ static void estimate_follows_the_busy_share(void **state)
     end(&x);
 }
 
+static void a_large_machine_has_all_its_processors(void **state)
+{
+    enum { N = 700 };
+    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
+    struct lmw_source_info s[32];
+    struct lmw_buf text = {0};
+    assert_non_null(mkdtemp(x.root));
+    lmw_buf_str(&text, "cpu  700000000 0 0 700000000 0 0 0 0 0 0\n");
+    for (int i = 0; i < N; i++)
+        lmw_buf_printf(&text, "cpu%d 1000000 200000 3000000 4000000 500000 0 60000 7000 0 0\n", i);
+    put(&x, "proc/stat", "%s", text.ptr);
+    lmw_buf_free(&text);
+    struct lmw_meter_opts o = {.sysroot = x.root, .sources = "estimate"};
+    int n = lmw_meter_list(&o, s, 32, &x.err), i = 0;
+    while (i < n && strcmp(s[i].name, "estimate") != 0)
+        i++;
+    assert_true(i < n);
+    assert_non_null(strstr(s[i].about, "700 W idle to 3500 W with 700 processors"));
+    remove_root(&x);
+}
+
 /* Where /proc/uptime is there, it tells what happens within a second, and /proc/stat how much of
  * it was no work. */
 static void estimate_asks_the_quick_file_in_between(void **state)
@@ -507,6 +533,7 @@ int main(void)
         cmocka_unit_test(battery_power_has_no_sign_and_needs_discharging),
         cmocka_unit_test(battery_from_current_and_voltage),
         cmocka_unit_test(estimate_follows_the_busy_share),
+        cmocka_unit_test(a_large_machine_has_all_its_processors),
         cmocka_unit_test(estimate_asks_the_quick_file_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static size_t state_size(const struct lmw_block *block, const struct lmw_plan *p
 static size_t scratch_size(const struct lmw_block *block, const struct lmw_plan *plan)
 {
     const struct dense *d = (const struct dense *)block;
-    return lmw_rows_size(d->n_hidden, plan->n_batch) +
+    return lmw_rows_size(d->n_hidden, plan->n_row) +
            (size_t)d->n_hidden * plan->n_batch * sizeof(float);
 }
 
@@ -56,15 +56,11 @@ static void gated(const struct dense *d, struct lmw_pass *p, const struct lmw_ro
 static void forward(const struct lmw_block *block, void *state, struct lmw_pass *p)
 {
     const struct dense *d = (const struct dense *)block;
-    struct lmw_rows hidden = lmw_rows_over(p->scratch, d->n_hidden, p->plan->n_batch);
-    float *up = (float *)(void *)(p->scratch + lmw_rows_size(d->n_hidden, p->plan->n_batch));
-    int from, to;
+    struct lmw_rows hidden = lmw_rows_over(p->scratch, d->n_hidden, p->plan->n_row);
+    float *up = (float *)(void *)(p->scratch + lmw_rows_size(d->n_hidden, p->plan->n_row));
     gated(d, p, &hidden, up);
     lmw_pass_barrier(p);
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
-    for (int t = from; t < to; t++)
-        lmw_rows_quantize(p, &hidden, t, 1u << d->down.act);
-    lmw_pass_barrier(p);
+    lmw_pass_prepare(p, &hidden, 1u << d->down.act);
     lmw_pass_mul(p, &d->down, &hidden, p->out, p->m->n_embd);
 }
 

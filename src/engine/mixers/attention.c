@@ -119,7 +119,7 @@ static size_t scratch_size(const struct lmw_block *block, const struct lmw_plan 
     const struct attention *a = (const struct attention *)block;
     size_t n = plan->n_batch;
     return floats(n * a->q.n_out) + floats(n * a->k.n_out) + floats(n * a->v.n_out) +
-           lmw_rows_size(a->o.n_in, plan->n_batch) + tile_size(a, plan) * plan->n_thread;
+           lmw_rows_size(a->o.n_in, plan->n_row) + tile_size(a, plan) * plan->n_thread;
 }
 
 static struct work lay_out(const struct attention *a, uint8_t *cache, struct lmw_pass *p)
@@ -134,8 +134,8 @@ static struct work lay_out(const struct attention *a, uint8_t *cache, struct lmw
     w.q = (float *)(void *)at;
     w.k = (float *)(void *)(at += floats(n * a->q.n_out));
     w.v = (float *)(void *)(at += floats(n * a->k.n_out));
-    w.mixed = lmw_rows_over(at += floats(n * a->v.n_out), a->o.n_in, plan->n_batch);
-    at += lmw_rows_size(a->o.n_in, plan->n_batch) + tile_size(a, plan) * p->i_thread;
+    w.mixed = lmw_rows_over(at += floats(n * a->v.n_out), a->o.n_in, plan->n_row);
+    at += lmw_rows_size(a->o.n_in, plan->n_row) + tile_size(a, plan) * p->i_thread;
     w.tile_q = (float *)(void *)at;
     w.tile_s = (float *)(void *)(at += floats(n_x * a->k_size));
     w.tile_o = (float *)(void *)(at + floats(n_x * w.n_pad));
@@ -280,10 +280,7 @@ static void forward(const struct lmw_block *block, void *state, struct lmw_pass 
         lmw_pass_barrier(p);
     attend_all(&w);
     lmw_pass_barrier(p);
-    lmw_pass_share(p, p->n_tok, 1, &from, &to);
-    for (int t = from; t < to; t++)
-        lmw_rows_quantize(p, &w.mixed, t, 1u << a->o.act);
-    lmw_pass_barrier(p);
+    lmw_pass_prepare(p, &w.mixed, 1u << a->o.act);
     lmw_pass_mul(p, &a->o, &w.mixed, p->out, p->m->n_embd);
 }
 

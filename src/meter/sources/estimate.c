@@ -68,15 +68,18 @@ static int read_stat(struct source_file *f, double hz, double *busy_s, struct lm
 
 static int count_processors(struct source_file *f, int *n_cpu, struct lmw_err *err)
 {
-    char text[16384];
-    int n = lmw_source_file_read(f, text, sizeof text, err);
-    if (n < 0)
-        return n;
+    enum { CAP = 1 << 20 }; /* a line is some 80 bytes, and Linux has up to 8192 processors */
+    char *text = malloc(CAP);
+    if (!text)
+        return lmw_fail(err, LMW_ENOMEM, "no memory to read %s", f->path);
+    int rc = lmw_source_file_read(f, text, CAP, err);
     *n_cpu = 0;
-    for (const char *p = text; (p = strstr(p, "\ncpu")); p += 4)
+    for (const char *p = text; rc >= 0 && (p = strstr(p, "\ncpu")); p += 4)
         ++*n_cpu;
-    return *n_cpu ? LMW_OK
-                  : lmw_fail(err, LMW_EFORMAT, "%s: no line for a single processor", f->path);
+    free(text);
+    if (rc >= 0 && *n_cpu == 0)
+        rc = lmw_fail(err, LMW_EFORMAT, "%s: no line for a single processor", f->path);
+    return rc < 0 ? rc : LMW_OK;
 }
 
 /* "123.45" and on to what follows. strtod would cost a mark a third more. */
@@ -119,7 +122,8 @@ static int read_busy(struct source *s, int64_t t_ns, double *busy_s, struct lmw_
     }
     *busy_s = m->stat_s + uptime_s - m->uptime_s;
     /* What the quick file told too much is waited out. More than that cannot be: a reset. */
-    if (*busy_s<m->told_s && * busy_s> m->told_s - 2 * m->n_cpu)
+    double back_s = m->told_s - *busy_s;
+    if (back_s > 0 && back_s < 2 * m->n_cpu)
         *busy_s = m->told_s;
     m->told_s = *busy_s;
     return LMW_OK;
