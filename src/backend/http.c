@@ -4,7 +4,7 @@
  * What is tried again, after 0.2 s, 0.4 s, ... up to 30 s, each times 0.5 to 1 at random: 408, 429,
  * 5xx but 501 and 505, a connection that broke, a stream that ended before the answer did, and
  * (once the server has answered anything) a refused or timed-out connection. Retry-After, seconds
- * or a date, is added to that; one over 10 minutes is not waited for. Never tried again: other
+ * or a date (one that is over counts for nothing), is added to that; one over 10 minutes is not waited for. Never tried again: other
  * statuses, a certificate that cannot be verified, bytes that are no HTTP or no answer, a time-out
  * after the connection was made.
  *
@@ -325,8 +325,8 @@ static enum verdict judge_status(struct slot *s)
     if (elsewhere)
         lmw_fail(&c->err, LMW_EIO, "%s answered %d: it is at %s now, so use that URL", c->url,
                  c->status, elsewhere);
-    bool worth = c->status == 408 || c->status == 429 ||
-                 (c->status >= 500 && c->status != 501 && c->status != 505);
+    bool worth = c->rc == LMW_EIO && (c->status == 408 || c->status == 429 ||
+                                      (c->status >= 500 && c->status != 501 && c->status != 505));
     curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &wait_s);
     if (worth && wait_s > RETRY_AFTER_S) {
         lmw_wrap(&c->err, "to be asked again in %lld s, which is not waited for",
@@ -404,7 +404,7 @@ static void schedule(struct lmw_http *h, struct slot *s)
         wait = BACKOFF_MAX_NS;
     curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &after_s);
     wait = (int64_t)((double)wait * (0.5 + 0.5 * lmw_rng_unit(&h->rng)));
-    s->retry_ns = lmw_now_ns() + wait + (int64_t)after_s * 1000000000;
+    s->retry_ns = lmw_now_ns() + wait + (after_s > 0 ? (int64_t)after_s * 1000000000 : 0);
     set_alarm(h, s->retry_ns);
 }
 

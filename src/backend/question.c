@@ -183,9 +183,10 @@ static int read_piece(struct lmw_question *q, lmw_str text, struct lmw_err *err)
     text = lmw_str_trim(text);
     if (text.len == 0 || q->closed)
         return LMW_OK;
-    if (lmw_str_is(text, "[DONE]")) {
+    if (lmw_str_is(text, "[DONE]")) { /* an end with nothing before it is no answer */
         q->closed = true;
-        lmw_question_finish(q);
+        if (q->reply->text.len + q->reply->reasoning.len > 0)
+            lmw_question_finish(q);
         return LMW_OK;
     }
     json_t *piece = parse(text, &why);
@@ -302,7 +303,7 @@ static bool refused(void *arg, int status, lmw_str body, struct lmw_err *err)
 {
     struct lmw_question *q = arg;
     struct lmw_remote *r = q->remote;
-    lmw_remote_refused(r, q->call.url, status, body, err);
+    q->call.rc = lmw_remote_refused(r, q->call.url, status, body, err);
     if ((status != 400 && status != 422) || !r->format->learn)
         return false;
     r->crutches |= r->format->learn(body);

@@ -255,7 +255,10 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
         return lmw_fail(err, LMW_EIO, "%s answered %d (%s)%s%s", url, status, what,
                         r->key_env ? ": look at the API key in " : "",
                         r->key_env ? r->key_env : "");
-    return lmw_fail(err, LMW_EIO, "%s answered %d: %s", url, status, what);
+    bool is_its_fault = (status == 400 || status == 413 || status == 422 || status == 500) &&
+                        lmw_wire_is_too_long(what);
+    return lmw_fail(err, is_its_fault ? LMW_EARG : LMW_EIO, "%s answered %d: %s", url, status,
+                    what);
 }
 
 /* --- asking --- */

@@ -2,6 +2,8 @@
  * answers come in it: data fields; names, ids and comments are passed over. Where the standard
  * drops an event that the stream ends in the middle of, this hands it out: servers that close
  * without a last blank line are common, and whether it is whole shows when it is read.
+ * llama-server before September 2025 (llama.cpp#16109) told what went wrong in a field of its own,
+ * `error: {...}`: that is handed out as it is told since, the data {"error":{...}}.
  *
  * Invariant: what comes out does not depend on where the stream was cut into pieces. Refuses lines
  * and events over LMW_LINE_MAX. Bytes need not be UTF-8. */
@@ -111,11 +113,16 @@ static int take_line(struct lmw_sse *s, lmw_str line, lmw_str *data, struct lmw_
         *data = (lmw_str){s->data.ptr, s->data.len};
         return 1;
     }
-    if (!is_field(line, "data", &value))
+    bool is_error = is_field(line, "error", &value);
+    if (!is_error && !is_field(line, "data", &value))
         return 0;
     int rc = s->has_data ? hold(&s->data, LMW_STR("\n"), err) : 0;
     s->has_data = true;
-    return rc < 0 ? rc : hold(&s->data, value, err);
+    if (rc == 0 && is_error)
+        rc = hold(&s->data, LMW_STR("{\"error\":"), err);
+    if (rc == 0)
+        rc = hold(&s->data, value, err);
+    return rc == 0 && is_error ? hold(&s->data, LMW_STR("}"), err) : rc;
 }
 
 static void forget_given(struct lmw_sse *s)

@@ -46,6 +46,17 @@ void lmw_wire_error(const json_t *error, char *out, size_t cap)
     free(dump);
 }
 
+/* The words of vLLM, OpenAI and SGLang, of llama-server, of TensorRT-LLM. */
+bool lmw_wire_is_too_long(const char *message)
+{
+    static const char *const words[] = {"context length", "context size", "context window",
+                                        "max_seq_len", "max_num_tokens"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasestr(message, words[i]))
+            return true;
+    return false;
+}
+
 json_t *lmw_wire_real(float v)
 {
     char text[32];

@@ -15,6 +15,7 @@
 #include "score/score.h"
 #include "score/verdict.h"
 #include "store/scores.h"
+#include "study/plan.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -372,6 +373,9 @@ static char *settings(const struct job *j)
                       kind == LMW_PAIRWISE ? "pairwise" : "pointwise", "prompt_hash", hash,
                       "max_tokens", o->backend_opts.max_tokens, "tries", o->n_try, "raw",
                       o->backend_opts.raw);
+        lmw_plan_put_told(s, &o->backend_opts);
+        if (o->backend_opts.n_ctx > 0)
+            json_object_set_new(s, "ctx", json_integer(o->backend_opts.n_ctx));
         if (o->against)
             json_object_set_new(s, "against", json_string(o->against));
     }

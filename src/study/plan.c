@@ -149,7 +149,7 @@ static const char *scorer_name(const struct plan *p)
     return p->scored_by_row ? "by row" : p->scorer ? p->scorer->name : "none";
 }
 
-static void put_told(json_t *settings, const struct lmw_backend_opts *b)
+void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b)
 {
     static const char *const thinking[] = {NULL, "on", "off"};
     const struct {
@@ -161,6 +161,10 @@ static void put_told(json_t *settings, const struct lmw_backend_opts *b)
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         if (told[i].value)
             json_object_set_new(settings, told[i].key, json_string(told[i].value));
+}
+
+static void put_server(json_t *settings, const struct lmw_backend_opts *b)
+{
     struct lmw_buf url = {0};
     if (b->url) {
         lmw_without_password(b->url, &url);
@@ -208,7 +212,8 @@ static json_t *settings_json(const struct plan *p, const struct study *st)
         "machine", st->machine);
     if (settings) {
         put_later(settings, p);
-        put_told(settings, b);
+        lmw_plan_put_told(settings, b);
+        put_server(settings, b);
     }
     return settings;
 }

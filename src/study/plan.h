@@ -50,6 +50,8 @@ int lmw_plan_workload(struct plan *p, const struct study *st, struct lmw_err *er
 /* Whose verdict an answer to the query gets; NULL: nobody's. */
 const struct lmw_scorer *lmw_plan_scorer(const struct plan *p, const struct lmw_record *q);
 int lmw_plan_open(const struct plan *p, struct lmw_workload **out, struct lmw_err *err);
+/* What the backend is told beside the prompt, where it is told anything: a judge's, too. */
+void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b);
 /* Settings, their hash and the run's name; looks at the model file. */
 int lmw_plan_make(struct plan *p, const struct study *st, struct lmw_err *err);
 /* What it is measured on; after the model was tried. */

@@ -201,8 +201,24 @@ def fail(sock, kind, headers):
     elif kind == "retrydate":
         when = formatdate(time.time() + 2.5, usegmt=True)
         whole(sock, 429, {"error": {"message": "slow down"}}, "application/json", f"Retry-After: {when}")
+    elif kind == "retrypast":  # by a clock that is years behind
+        whole(sock, 429, {"error": {"message": "slow down"}}, "application/json", f"Retry-After: {formatdate(0, usegmt=True)}")
     elif kind == "retrylong":
         whole(sock, 429, {"error": {"message": "come back tomorrow"}}, "application/json", "Retry-After: 86400")
+    elif kind == "toolong":
+        whole(sock, 400, {"error": {"message": "This model's maximum context length is 4096 tokens.", "code": 400}})
+    elif kind == "oldllama":  # llama-server until September 2025: a field of its own
+        a = Answer(sock)
+        a.head(200, "text/event-stream")
+        a.put(b'error: {"code": 400, "message": "the request exceeds the available context size"}\n\n')
+        a.put(event(b"[DONE]"))
+        a.end()
+    elif kind == "nothing":
+        a = Answer(sock)
+        a.head(200, "text/event-stream")
+        a.put(event({"choices": [], "prompt_filter_results": []}))
+        a.put(event(b"[DONE]"))
+        a.end()
     elif kind.isdigit():
         key = headers.get("authorization", "")
         whole(sock, int(kind), {"error": {"message": f"no {kind} for {key}", "type": "mock"}})

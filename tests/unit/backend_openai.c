@@ -399,6 +399,10 @@ static void test_retry_after(void **state)
     assert_int_equal(ask("openai", "retrydatex1", plain, &r, &err), LMW_OK);
     assert_int_equal(r.n_attempt, 2);
     assert_true(r.t_start_ns - r.attempt[0].t_end_ns >= 1000000000);
+    /* a date that is over is no reason to hurry, nor never to come back */
+    assert_int_equal(ask("openai", "retrypastx1", plain, &r, &err), LMW_OK);
+    assert_int_equal(r.n_attempt, 2);
+    assert_true(r.t_start_ns - r.attempt[0].t_end_ns >= 100000000);
     assert_int_equal(ask("openai", "retrylong", plain, &r, &err), LMW_EIO);
     assert_int_equal(r.n_attempt, 1);
     assert_non_null(strstr(err.msg, "86400"));
@@ -436,6 +440,7 @@ static void test_not_tried_again(void **state)
         {"plain", "neither an event stream nor JSON (text/plain)"},
         {"malformed", "malformed"},
         {"stops", "out of memory"},
+        {"oldllama", "the request exceeds the available context size"},
         {"nohttp", "http://127.0.0.1"},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
@@ -451,7 +456,7 @@ static void test_not_tried_again(void **state)
 
 static void test_broken_for_good(void **state)
 {
-    static const char *const ways[] = {"cut", "breaks", "empty", "reset"};
+    static const char *const ways[] = {"cut", "breaks", "empty", "nothing", "reset"};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct lmw_reply r = {0};
         struct lmw_err err;
@@ -460,6 +465,17 @@ static void test_broken_for_good(void **state)
         assert_int_equal(r.n_attempt, 2);
         drop(&r);
     }
+}
+
+/* It is this question's fault: the next one may be answered. */
+static void test_too_long_for_its_context(void **state)
+{
+    struct lmw_reply r = {0};
+    struct lmw_err err;
+    assert_int_equal(ask("openai", "toolong", plain, &r, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "answered 400: This model's maximum context length"));
+    assert_int_equal(r.n_attempt, 1);
+    drop(&r);
 }
 
 /* Long enough for a busy machine to say hello in. */
@@ -598,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_tried_again),
         cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_too_long_for_its_context),
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_not_tried_again),
         cmocka_unit_test(test_broken_for_good),

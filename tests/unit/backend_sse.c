@@ -59,6 +59,7 @@ static void test_events(void **state)
     check(": a comment\n\nevent: x\nid: 1\nretry: 3\n\ndata: y\n\n", "y|");
     check("data\n\ndata:\n\n", "||");
     check("data: one\ndata: two\nevent: e\ndata:\n\n", "one\ntwo\n|");
+    check("error: {\"code\":1}\n\ndata: [DONE]\n\n", "{\"error\":{\"code\":1}}|[DONE]|");
     check("database: no\ndat: no\n data: no\n\n", "");
     check("data: caf\xc3\xa9 \xe2\x98\x83\n\n", "caf\xc3\xa9 \xe2\x98\x83|");
 }

@@ -287,6 +287,30 @@ static void test_it_goes_on_where_it_stopped(void **state)
     shows("judge:wise", "111-");
 }
 
+/* A judge that is told something else is another judge: its verdicts do not mix with the first's. */
+static void test_another_judge_begins_anew(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = by_model();
+    struct lmw_backend_opts told[] = {{.system = "Be strict."},
+                                      {.thinking = LMW_THINKING_OFF},
+                                      {.body = "{}"},
+                                      {.command = "x"}};
+    SAYS(WRONG);
+    script.fail_at = 2;
+    script.fail_with = LMW_EIO;
+    assert_int_equal(judge(&o, &r, NULL), LMW_EIO);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        o.backend_opts = told[i];
+        o.backend_opts.model = "m";
+        o.backend_opts.max_tokens = 50;
+        SAYS(RIGHT);
+        assert_int_equal(judge(&o, &r, NULL), LMW_OK);
+        assert_int_equal(r.n_there, 0);
+        shows("judge:wise", "111-");
+    }
+}
+
 /* What is too long for the judge is unscorable; the others are judged. */
 static void test_a_question_the_judge_cannot_take(void **state)
 {
@@ -435,6 +459,7 @@ int main(void)
         TEST(test_by_model),
         TEST(test_no_verdict_is_unscorable),
         TEST(test_it_goes_on_where_it_stopped),
+        TEST(test_another_judge_begins_anew),
         TEST(test_a_question_the_judge_cannot_take),
         TEST(test_stopping),
         TEST(test_pairs_in_both_orders),
