@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- for machines --- */
 
@@ -72,14 +73,16 @@ static void put_figures(const struct lmw_comparison *c, struct lmw_buf *out)
         lmw_grid_cell(&g, "%s", heads[k]);
     for (int k = 0; k < LMW_N_PAIR; k++) {
         const struct lmw_pair *p = &c->pair[k];
-        bool percent = k == LMW_PAIR_ACCURACY;
+        bool percent = k == LMW_PAIR_ACCURACY, joules = strpbrk(lmw_pairs[k].unit, "JW");
+        const char *a = joules && c->a->estimated ? "~" : "";
+        const char *b = joules && c->b->estimated ? "~" : "", *both = *a ? a : b;
         if (p->n == 0)
             continue;
         lmw_grid_cell(&g, "%s", percent ? "accuracy, %" : lmw_pairs[k].key);
-        lmw_grid_number(&g, "", p->a.value * (percent ? 100 : 1));
-        lmw_grid_number(&g, "", p->b.value * (percent ? 100 : 1));
-        lmw_grid_interval(&g, "", p->difference, percent ? 100 : 1);
-        lmw_grid_interval(&g, "", p->ratio, 1);
+        lmw_grid_number(&g, a, p->a.value * (percent ? 100 : 1));
+        lmw_grid_number(&g, b, p->b.value * (percent ? 100 : 1));
+        lmw_grid_interval(&g, both, p->difference, percent ? 100 : 1);
+        lmw_grid_interval(&g, both, p->ratio, 1);
         lmw_grid_cell(&g, "%lld", (long long)p->n);
     }
     lmw_grid_put(&g, 1, out);
@@ -142,8 +145,8 @@ static int compare(struct decide *d, void *arg, json_t **result, struct lmw_err 
     struct lmw_buf sentence = {0};
     if (d->frame.n_run != 2)
         return lmw_fail(err, LMW_EARG,
-                        "these names are %d runs: name two (`lmwatt report` lists them)",
-                        d->frame.n_run);
+                        "these names are %d run%s: name two (`lmwatt report` lists them)",
+                        d->frame.n_run, d->frame.n_run == 1 ? "" : "s");
     int rc = lmw_compare(&d->frame, 0, 1, &d->arena, &c, err);
     if (rc < 0)
         return rc;

@@ -177,7 +177,7 @@ static void put_coverage(const struct domains *a, struct lmw_buf *out)
         put_row(a, row, &g);
     if (a->d.n_dataset > 1)
         put_datasets(a, &g);
-    lmw_grid_put(&g, 1 | (uint64_t)1 << (g.n_column - 1), out);
+    lmw_grid_put(&g, 1 | (g.n_column <= 64 ? (uint64_t)1 << (g.n_column - 1) : 0), out);
     lmw_grid_free(&g);
     lmw_buf_str(out, "best-of-local: right by at least one local run");
     if (has_cloud(a))

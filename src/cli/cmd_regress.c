@@ -2,6 +2,7 @@
 #include "cli/decide.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static json_t *line_json(const struct lmw_regression *r)
 {
@@ -39,7 +40,7 @@ static void put_run(const struct lmw_frame_run *run, const struct lmw_regression
     for (int k = 0; k < 7; k++)
         lmw_grid_cell(&g, "%s", heads[k]);
     for (int k = 0; k < LMW_N_LINE; k++) {
-        const char *prefix = run->estimated && lmw_lines[k].y[0] == 'J' ? "~" : "";
+        const char *prefix = run->estimated && strpbrk(lmw_lines[k].y, "JW") ? "~" : "";
         if (lines[k].n == 0)
             continue;
         lmw_grid_cell(&g, "%s", lmw_lines[k].y);

@@ -48,7 +48,6 @@ static void put_cell(struct lmw_cross *x, const struct lmw_frame *f, const int32
     }
 }
 
-/* A run that is named twice has its cells twice: records of a cell are of one run's rows. */
 static void put_question(struct lmw_cross *x, const struct lmw_frame *f, const int32_t *record,
                          size_t n)
 {

@@ -83,6 +83,8 @@ static struct lmw_interval mean_of_sets(const struct pass *p, int column)
         n += c->n;
         sets++;
     }
+    if (sets == 0)
+        return (struct lmw_interval){(double)NAN, (double)NAN, (double)NAN, 0};
     double mean = sum / sets, half = 1.96 * sqrt(variance) / sets;
     return (struct lmw_interval){mean, fmax(0, mean - half), fmin(1, mean + half), n};
 }

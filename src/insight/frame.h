@@ -101,6 +101,7 @@ struct lmw_frame_options {
 
 /* The runs of these names, in the order named (n_name 0: every run, oldest first). NAME also
  * stands for all runs NAME/..., as `measure --run NAME` calls them when there are several models.
+ * A run that is named twice is one run.
  * Returns the count; an unknown name is LMW_EARG that lists what there is. */
 int lmw_insight_runs(struct lmw_store *s, const char *const *names, int n_name,
                      struct lmw_arena *arena, struct lmw_run **out, struct lmw_err *err);

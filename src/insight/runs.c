@@ -20,6 +20,15 @@ static bool is_exact(const struct lmw_run *runs, int n, const char *name)
     return false;
 }
 
+static bool is_taken(const struct lmw_run *runs, int n, int64_t id)
+{
+    for (int i = 0; i < n; i++) {
+        if (runs[i].id == id)
+            return true;
+    }
+    return false;
+}
+
 static int unknown(const struct lmw_run *runs, int n, const char *name, struct lmw_err *err)
 {
     char known[300] = "";
@@ -44,12 +53,15 @@ int lmw_insight_runs(struct lmw_store *s, const char *const *names, int n_name,
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d runs", n);
     for (int k = 0; k < n_name; k++) {
         bool exact = is_exact(all, n, names[k]);
-        int before = n_out;
+        int n_meant = 0;
         for (int i = 0; i < n; i++) {
-            if (exact ? strcmp(all[i].name, names[k]) == 0 : is_meant(all[i].name, names[k]))
+            if (exact ? strcmp(all[i].name, names[k]) != 0 : !is_meant(all[i].name, names[k]))
+                continue;
+            n_meant++;
+            if (!is_taken(*out, n_out, all[i].id))
                 (*out)[n_out++] = all[i];
         }
-        if (n_out == before)
+        if (n_meant == 0)
             return unknown(all, n, names[k], err);
     }
     return n_out;

@@ -46,6 +46,20 @@ static int tier_of(const struct lmw_tiers *t, const struct lmw_frame_run *run)
     return -1;
 }
 
+static const char *name_of(const struct lmw_frame_run *run)
+{
+    return run->model ? run->model : run->run.name;
+}
+
+/* Whether an earlier run of the tier has run i's name. */
+static bool is_named(const struct lmw_frame *f, const int *tier, int i)
+{
+    int k = 0;
+    while (k < i && (tier[k] != tier[i] || strcmp(name_of(&f->run[k]), name_of(&f->run[i])) != 0))
+        k++;
+    return k < i;
+}
+
 static int name_models(struct lmw_tiers *t, const struct lmw_frame *f, const int *tier,
                        struct lmw_arena *arena)
 {
@@ -53,9 +67,8 @@ static int name_models(struct lmw_tiers *t, const struct lmw_frame *f, const int
     for (int k = 0; k < t->n_tier; k++) {
         struct lmw_buf names = {0};
         for (int i = 0; i < f->n_run; i++) {
-            const char *name = f->run[i].model ? f->run[i].model : f->run[i].run.name;
-            if (tier[i] == k && !(names.ptr && strstr(names.ptr, name)))
-                lmw_buf_printf(&names, "%s%s", names.len ? ", " : "", name);
+            if (tier[i] == k && !is_named(f, tier, i))
+                lmw_buf_printf(&names, "%s%s", names.len ? ", " : "", name_of(&f->run[i]));
         }
         t->models[k] = lmw_arena_str(arena, (lmw_str){names.ptr, names.len});
         ok &= t->models[k] && !names.failed;
