@@ -46,18 +46,33 @@ static int column_of(struct lines *l, int a, int b, uint32_t needs)
     return i;
 }
 
+static bool is_pair(const double *x, const double *y, size_t i)
+{
+    return isfinite(x[i]) && isfinite(y[i]);
+}
+
+/* The mean of v where v and w are known, and how often that is. Summed from the first of them: the
+ * mean of what does not vary is that value to the bit, so that it is seen not to vary. */
+static double mean_of(const double *v, const double *w, size_t n, int64_t *n_known)
+{
+    double first = 0, sum = 0;
+    *n_known = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_pair(v, w, i))
+            continue;
+        first = *n_known ? first : v[i];
+        sum += v[i] - first;
+        ++*n_known;
+    }
+    return *n_known ? first + sum / (double)*n_known : 0;
+}
+
 static void make_plan(struct lines *l)
 {
     for (int a = 0; a < l->n_axis; a++) {
-        size_t known = 0;
-        double sum = 0;
-        for (size_t i = 0; i < l->n; i++) {
-            bool there = isfinite(l->axis[a][i]);
-            known += there;
-            sum += there ? l->axis[a][i] : 0;
-        }
-        l->mean[a] = known ? sum / (double)known : 0;
-        l->absent |= (uint32_t)(known < l->n) << a;
+        int64_t known;
+        l->mean[a] = mean_of(l->axis[a], l->axis[a], l->n, &known);
+        l->absent |= (uint32_t)((size_t)known < l->n) << a;
     }
     for (int k = 0; k < l->n_line; k++) {
         int x = l->line[k].x, y = l->line[k].y;
@@ -125,26 +140,13 @@ static int draw_lines(struct lines *l, const int32_t *unit, int n_unit, struct l
     return LMW_OK;
 }
 
-static bool is_pair(const double *x, const double *y, size_t i)
-{
-    return isfinite(x[i]) && isfinite(y[i]);
-}
-
 /* Slope and intercept of the centred pairs; r2 from the residuals. */
 static void fit(const double *x, const double *y, size_t n, struct lmw_regression *out)
 {
-    double mx = 0, my = 0, xx = 0, xy = 0, yy = 0, residual = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (is_pair(x, y, i)) {
-            mx += x[i];
-            my += y[i];
-            out->n++;
-        }
-    }
-    mx /= (double)out->n;
-    my /= (double)out->n;
+    double mx = mean_of(x, y, n, &out->n), my = mean_of(y, x, n, &out->n);
+    double xx = 0, xy = 0, yy = 0, residual = 0;
     out->n_dropped = (int64_t)n - out->n;
-    out->mean_y = my;
+    out->mean_y = out->n ? my : (double)NAN;
     for (size_t i = 0; i < n; i++) {
         if (is_pair(x, y, i)) {
             xx += (x[i] - mx) * (x[i] - mx);

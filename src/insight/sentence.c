@@ -63,7 +63,7 @@ static void put_energy(const struct lmw_comparison *c, struct lmw_buf *out)
     } else if (!isfinite(r->value)) {
         lmw_buf_str(out, "; joules are not known for both");
     } else {
-        lmw_buf_str(out, clear ? ", for " : ", for about the same joules (");
+        lmw_buf_str(out, clear ? ", for " : "; their joules cannot be told apart (");
         lmw_buf_str(out, c->a->estimated || c->b->estimated ? "~" : "");
         put_times(*r, out);
         lmw_buf_str(out, clear ? " the joules" : ")");
@@ -94,9 +94,7 @@ static void put_machine_ratio(const char *what, struct lmw_interval r, struct lm
     bool less = r.value < 1;
     struct lmw_interval up =
         less ? (struct lmw_interval){1 / r.value, 1 / r.upper, 1 / r.lower, r.n} : r;
-    if (!isfinite(r.value)) {
-        lmw_buf_printf(out, "unknown %s", what);
-    } else if (isfinite(r.lower) && !is_clear(r, 1)) {
+    if (isfinite(r.lower) && !is_clear(r, 1)) {
         lmw_buf_printf(out, "about the same %s (", what);
         put_times(r, out);
         lmw_buf_str(out, ")");
@@ -109,14 +107,19 @@ static void put_machine_ratio(const char *what, struct lmw_interval r, struct lm
 static void put_machines(const struct lmw_comparison *c, struct lmw_buf *out)
 {
     const struct lmw_frame_run *a = c->a, *b = c->b;
-    if (!same(a->model, b->model) || !a->machine || !b->machine || same(a->machine, b->machine))
+    struct lmw_interval ipw = c->pair[LMW_PAIR_IPW].ratio, ipj = c->pair[LMW_PAIR_IPJ].ratio;
+    /* Where one of the two is never right, there is no ratio to give. */
+    bool by_watts = isfinite(ipw.value) && ipw.value > 0;
+    bool by_joules = isfinite(ipj.value) && ipj.value > 0;
+    if (!same(a->model, b->model) || !a->machine || !b->machine || same(a->machine, b->machine) ||
+        !(by_watts || by_joules))
         return;
     lmw_buf_printf(out, " The same model, %s, has ", a->model);
-    put_machine_ratio("IPW", c->pair[LMW_PAIR_IPW].ratio, out);
-    if (isfinite(c->pair[LMW_PAIR_IPJ].ratio.value)) {
-        lmw_buf_str(out, " and ");
-        put_machine_ratio("IPJ", c->pair[LMW_PAIR_IPJ].ratio, out);
-    }
+    if (by_watts)
+        put_machine_ratio("IPW", ipw, out);
+    lmw_buf_str(out, by_watts && by_joules ? " and " : "");
+    if (by_joules)
+        put_machine_ratio("IPJ", ipj, out);
     lmw_buf_printf(out, " on %s than on %s", b->machine, a->machine);
     if (!same(a->quantization, b->quantization) && (a->quantization || b->quantization))
         lmw_buf_printf(out, " (at %s and %s)", b->quantization ? b->quantization : "unknown bits",

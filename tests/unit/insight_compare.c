@@ -129,6 +129,32 @@ static void one_model_on_two_machines(void **state)
          "on M4 Max than on B200");
 }
 
+static void never_right_on_one_machine(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = run(f, "cloud"), b = run(f, "local");
+    struct lmw_buf said = {0};
+    for (int i = 0; i < 40; i++) {
+        add(f, a, i, 1, 10, "B200", "nvml");
+        add(f, b, i, 0, 14, "M4 Max", "apple");
+    }
+    struct lmw_comparison c = compare(f);
+    lmw_compare_sentence(&c, &said);
+    assert_null(strstr(said.ptr, "inf"));
+    assert_null(strstr(said.ptr, "lower IPW"));
+    lmw_buf_free(&said);
+}
+
+/* Fifty times the joules on the only question are no "about the same". */
+static void one_question_tells_no_joules_apart(void **state)
+{
+    struct fixture *f = *state;
+    add(f, run(f, "a"), 1, 1, 1, "box", "rapl");
+    add(f, run(f, "b"), 1, 1, 50, "box", "rapl");
+    struct lmw_comparison c = compare(f);
+    says(&c, "; their joules cannot be told apart (50.00x), on 1 common question.");
+}
+
 static void nothing_in_common(void **state)
 {
     struct fixture *f = *state;
@@ -164,6 +190,18 @@ static void golden_lines(void **state)
     assert_true(isnan(r.slope.value));
     assert_int_equal(lmw_regress(x, y, 0, &r, f->arena, NULL), 0);
     assert_true(isnan(r.mean_y));
+}
+
+/* 0.1 is summed with an error: three of them do not have the mean 0.1. */
+static void what_does_not_vary(void **state)
+{
+    struct fixture *f = *state;
+    const double same[] = {0.1, 0.1, 0.1}, other[] = {1, 2, 4};
+    struct lmw_regression r;
+    assert_int_equal(lmw_regress(same, other, 3, &r, f->arena, NULL), 0);
+    assert_true(isnan(r.slope.value) && isnan(r.intercept.value) && isnan(r.r2));
+    assert_int_equal(lmw_regress(other, same, 3, &r, f->arena, NULL), 0);
+    assert_true(r.slope.value == 0 && r.intercept.value == 0.1 && r.r2 == 1);
 }
 
 /* Far from zero, where sums of squares would lose every digit; the interval holds the truth. */
@@ -217,7 +255,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(paired, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_not_be_said, setup, teardown),
         cmocka_unit_test_setup_teardown(one_model_on_two_machines, setup, teardown),
+        cmocka_unit_test_setup_teardown(never_right_on_one_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_question_tells_no_joules_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_in_common, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_does_not_vary, setup, teardown),
         cmocka_unit_test_setup_teardown(golden_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_far_away, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_of_a_run, setup, teardown),
