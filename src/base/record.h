@@ -58,6 +58,11 @@ extern const struct lmw_column lmw_columns[];
 const struct lmw_column *lmw_column_find(lmw_str name, const struct lmw_column *last);
 
 void lmw_record_clear(struct lmw_record *r); /* every field absent */
+/* Whether it says why there is no answer; an error without a word is none. */
+static inline bool lmw_record_failed(const struct lmw_record *r)
+{
+    return r->error && *r->error;
+}
 
 /* From a JSON object. Strings are copied into the arena; fields not in the table go to `extra`.
  * query_id may be a string or an integer and must be there; a field of the wrong kind is

@@ -97,6 +97,10 @@ static void put_factor(struct lmw_interval v, const char *what, struct lmw_buf *
 static void put_split(const struct trend *a, struct lmw_buf *out)
 {
     const struct lmw_split *s = chosen(a);
+    if (!isfinite(a->t.total.value)) {
+        lmw_buf_printf(out, "The gain is not known: %s.\n", a->t.published.why);
+        return;
+    }
     put_factor(a->t.total, "in all", out);
     if (!s->known) {
         lmw_buf_printf(out, ". What of it is the models' and what the machines' is not known: %s",

@@ -50,6 +50,15 @@ static bool find_value(struct fields *f, const struct lmw_record *r, int i, cons
     return lmw_json_value(&j, &extra) && lmw_json_get(&extra, lmw_str_from(name), out);
 }
 
+/* A text that was cut ends with a whole character. */
+static void end_whole(char *text)
+{
+    lmw_str rest = lmw_str_from(text);
+    for (size_t n; rest.len && (n = lmw_utf8_len(rest)) > 0; rest.len -= n)
+        rest.ptr += n;
+    text[rest.ptr - text] = 0;
+}
+
 /* The field's value as text in buf; false when the record has no such field. */
 static bool value_of(struct fields *f, const struct lmw_record *r, int i, const char *name,
                      char *buf, struct lmw_arena scratch)
@@ -57,7 +66,9 @@ static bool value_of(struct fields *f, const struct lmw_record *r, int i, const 
     struct lmw_json_value v;
     bool there = find_value(f, r, i, name, &v) && v.kind != LMW_JSON_NULL;
     const char *text = there ? lmw_json_copy(&v, &scratch) : NULL;
-    snprintf(buf, MAX_TEXT, "%s", text ? text : "(none)");
+    size_t n = (size_t)snprintf(buf, MAX_TEXT, "%s", text ? text : "(none)");
+    if (n >= MAX_TEXT)
+        end_whole(buf);
     return there;
 }
 
@@ -98,11 +109,11 @@ static int count_run(struct lmw_store *s, const struct lmw_summary *summary, int
     if (rc < 0)
         return rc;
     while ((rc = lmw_records_next(it, &r, err)) > 0) {
-        if (summary->excludes_unscored && isnan(r.score) && !r.error)
+        if (summary->excludes_unscored && isnan(r.score) && !lmw_record_failed(&r))
             continue;
         for (int i = 0; i < f->n && rc >= 0; i++) {
             any[i] |= value_of(f, &r, i, b[i].field, value, *arena);
-            rc = count(&b[i], value, run, r.score, arena, err);
+            rc = count(&b[i], value, run, lmw_record_failed(&r) ? 0 : r.score, arena, err);
         }
         if (rc < 0)
             break;
@@ -111,23 +122,25 @@ static int count_run(struct lmw_store *s, const struct lmw_summary *summary, int
     return rc;
 }
 
-/* Of a run without any score nothing is known. */
-static void finish_cell(struct lmw_interval *a, int64_t n, bool scored)
+/* Of a run without any score nothing is known. Questions are the trials of the interval: as many
+ * as the run asks, on average, in so many records. */
+static void finish_cell(struct lmw_interval *a, int64_t n, const struct lmw_summary *row)
 {
-    double right = a->value;
-    if (!scored) {
-        *a = (struct lmw_interval){(double)NAN, (double)NAN, (double)NAN};
+    double right = a->value, trials = (double)n * (double)row->n_question / (double)row->n_record;
+    *a = (struct lmw_interval){(double)NAN, (double)NAN, (double)NAN, 0};
+    if (isnan(row->accuracy.value) || n == 0)
         return;
-    }
-    a->value = n ? right / (double)n : (double)NAN;
-    lmw_wilson(right, (double)n, 1.96, &a->lower, &a->upper);
+    a->value = right / (double)n;
+    a->n = n;
+    if (trials > 1)
+        lmw_wilson(a->value * trials, trials, 1.96, &a->lower, &a->upper);
 }
 
 static void finish(struct lmw_breakdown *b, const struct lmw_summary *rows, bool any)
 {
     b->n_value = any ? b->n_value : 0;
     for (int i = 0; i < b->n_value * b->n_run; i++)
-        finish_cell(&b->accuracy[i], b->n[i], !isnan(rows[i % b->n_run].accuracy.value));
+        finish_cell(&b->accuracy[i], b->n[i], &rows[i % b->n_run]);
 }
 
 int lmw_insight_breakdowns(struct lmw_store *s, const struct lmw_summary *rows, int n_row,

@@ -92,10 +92,11 @@ static void describe(struct lmw_frame_run *run, const struct lmw_record *r,
         run->params = r->params;
     if (run->active_params == LMW_NULL)
         run->active_params = r->active_params;
-    run->estimated |= r->energy_method && strcmp(r->energy_method, "estimate") == 0;
+    run->estimated |= (r->energy_method && strcmp(r->energy_method, "estimate") == 0) ||
+                      (r->energy_basis && strchr(r->energy_basis, '~'));
     run->scored |= !isnan(r->score);
-    run->n_failed += r->error != NULL;
-    run->n_unscored += isnan(r->score) && !r->error;
+    run->n_failed += lmw_record_failed(r);
+    run->n_unscored += isnan(r->score) && !lmw_record_failed(r);
 }
 
 static void count_reason(struct lmw_frame_run *run, const char *text, struct lmw_arena *arena)
@@ -220,7 +221,7 @@ static bool put_question(struct loader *l, size_t i, const struct lmw_record *r)
     f->workload_of[q] = workload;
     f->query_of[i] = q;
     f->repeat[i] = r->repeat == LMW_NULL ? 0 : (int32_t)r->repeat;
-    f->failed[i] = r->error != NULL;
+    f->failed[i] = lmw_record_failed(r);
     return true;
 }
 
@@ -232,7 +233,7 @@ static void settle_accuracy(struct lmw_frame *f, struct lmw_frame_run *run)
 {
     run->scored |= run->n > 0 && run->n_failed == (int64_t)run->n;
     for (size_t i = run->first; run->scored && i < run->first + run->n; i++) {
-        if (isnan(f->v[LMW_V_ACC][i]) && (f->failed[i] || !run->excludes_unscored))
+        if (f->failed[i] || (isnan(f->v[LMW_V_ACC][i]) && !run->excludes_unscored))
             f->v[LMW_V_ACC][i] = 0;
     }
 }

@@ -1,8 +1,6 @@
 /* Queries in flight, from begins and ends: n(t) is a staircase, its integral I(t) a polygon, and
  * the mean over a query is (I(end) - I(begin)) / (end - begin), itself included. */
-#include "insight/insight.h"
-
-#include "base/resample.h"
+#include "insight/figures.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,22 +97,21 @@ static void add(struct lmw_sums *s, int u, const struct lmw_frame *f, size_t i)
         *lmw_sums_at(s, u, k) += v[k];
 }
 
-/* The records at[0 .. n - 1] of a bucket. */
+/* The records at[0 .. n - 1] of a bucket; their questions are the units u of the run. */
 static int figures_of(struct lmw_load *out, const struct lmw_frame *f, const int32_t *at, int n,
-                      struct lmw_resample *r, struct lmw_arena scratch, struct lmw_err *err)
+                      size_t first, const struct run_units *u, struct lmw_resample *r,
+                      struct lmw_arena scratch, struct lmw_err *err)
 {
     struct lmw_interval *to[N_FIGURE] = {&out->accuracy, &out->ipj, &out->energy, &out->latency,
                                          &out->ttft};
     double total[N_SUM];
     double *draws = LMW_NEW(&scratch, double, (size_t)N_FIGURE *LMW_RESAMPLES);
-    int32_t *unit = LMW_NEW(&scratch, int32_t, (size_t)n);
     struct lmw_sums s;
-    int n_unit = unit ? lmw_units(unit, n) : 0;
-    if (!draws || !unit || lmw_sums_open(&s, n_unit, N_SUM, &scratch, err) < 0)
+    if (!draws || lmw_sums_open(&s, u->n_unit, N_SUM, &scratch, err) < 0)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d records", n);
     for (int i = 0; i < n; i++)
-        add(&s, unit[i], f, (size_t)at[i]);
-    lmw_resample_draw(r, n_unit);
+        add(&s, u->unit[(size_t)at[i] - first], f, (size_t)at[i]);
+    lmw_resample_draw(r, u->n_unit);
     lmw_sums_total(&s, total);
     for (int b = 0; b < LMW_RESAMPLES; b++) {
         const double *sum = lmw_sums_draw(&s, r, b);
@@ -123,7 +120,7 @@ static int figures_of(struct lmw_load *out, const struct lmw_frame *f, const int
     }
     for (int k = 0; k < N_FIGURE; k++)
         *to[k] = lmw_interval_of(total[figures[k].top] / total[figures[k].bottom],
-                                 draws + k * LMW_RESAMPLES, n);
+                                 draws + k * LMW_RESAMPLES, u->n_question < 2 ? 1 : n);
     return LMW_OK;
 }
 
@@ -145,12 +142,13 @@ static void take(struct bucket *b, const struct lmw_frame *f, size_t i, double i
 }
 
 static int fill(struct lmw_load *out, const struct bucket *b, int k, const struct lmw_frame *f,
-                struct lmw_resample *r, struct lmw_arena scratch, struct lmw_err *err)
+                size_t first, const struct run_units *u, struct lmw_resample *r,
+                struct lmw_arena scratch, struct lmw_err *err)
 {
     *out = (struct lmw_load){.from = k ? (1 << (k - 1)) + 1 : 1, .to = 1 << k, .n = b->n};
     out->in_flight = b->in_flight / b->n;
     out->tok_per_s = b->tokens / b->seconds * out->in_flight;
-    return figures_of(out, f, b->at, b->n, r, scratch, err);
+    return figures_of(out, f, b->at, b->n, first, u, r, scratch, err);
 }
 
 int lmw_loads_of(const struct lmw_frame *f, int i_run, struct lmw_load out[LMW_LOADS_MAX],
@@ -160,7 +158,11 @@ int lmw_loads_of(const struct lmw_frame *f, int i_run, struct lmw_load out[LMW_L
     struct step *step = LMW_NEW(&scratch, struct step, 2 * run->n + 1);
     struct bucket bucket[LMW_LOADS_MAX] = {0};
     struct lmw_resample r;
-    int n_out = 0, rc = lmw_resample_open(&r, &scratch, err);
+    struct run_units u;
+    int32_t *stamp = LMW_NEW(&scratch, int32_t, (size_t)f->n_query + 1);
+    int n_out = 0, rc = stamp ? lmw_run_units(&u, f, i_run, stamp, &scratch, err) : LMW_ENOMEM;
+    if (rc == LMW_OK)
+        rc = lmw_resample_open(&r, &scratch, err);
     for (int k = 0; k < LMW_LOADS_MAX && step; k++) {
         if (!(bucket[k].at = LMW_NEW(&scratch, int32_t, run->n + 1)))
             step = NULL;
@@ -177,7 +179,7 @@ int lmw_loads_of(const struct lmw_frame *f, int i_run, struct lmw_load out[LMW_L
     }
     for (int k = 0; k < LMW_LOADS_MAX && rc == LMW_OK; k++) {
         if (bucket[k].n)
-            rc = fill(&out[n_out++], &bucket[k], k, f, &r, scratch, err);
+            rc = fill(&out[n_out++], &bucket[k], k, f, run->first, &u, &r, scratch, err);
     }
     return rc < 0 ? rc : n_out;
 }

@@ -187,6 +187,7 @@ static void fill_split(struct lmw_split *s, const int *place, int n, struct lmw_
                        struct lmw_interval hardware)
 {
     *s = (struct lmw_split){.known = isfinite(model.value) && isfinite(hardware.value),
+                            .why = "one of the pairs is never right",
                             .model = model,
                             .hardware = hardware,
                             .n_run = n};

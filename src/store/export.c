@@ -80,7 +80,7 @@ static int flush(struct writer *w, struct lmw_err *err)
 
 static int put(struct writer *w, struct lmw_record *r, struct lmw_err *err)
 {
-    bool failed = r->error != NULL;
+    bool failed = lmw_record_failed(r);
     if (w->opts->no_text)
         drop_texts(r, &w->extra);
     if (w->opts->no_text && failed)

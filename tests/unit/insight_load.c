@@ -49,6 +49,24 @@ static void by_hand(void **state)
     assert_true(isnan(l[2].ttft.value));
 }
 
+/* Fifty repeats of one question say nothing of other questions. */
+static void one_question_often(void **state)
+{
+    struct fixture *f = *state;
+    struct lmw_load l[LMW_LOADS_MAX];
+    int64_t a = run(f, "a");
+    for (int i = 0; i < 50; i++) {
+        struct lmw_record r = answer("q", 1);
+        r.repeat = i;
+        metered(&r, 1 + i % 3, 0.1 * (1 + i % 5));
+        r.t_start_ns = (int64_t)i * 1000000000;
+        put(f, a, &r);
+    }
+    assert_int_equal(loads(f, l), 1);
+    assert_near(l[0].latency.value, 0.3, 1e-9);
+    assert_true(isnan(l[0].latency.lower) && isnan(l[0].energy.lower) && isnan(l[0].ipj.lower));
+}
+
 static void without_times(void **state)
 {
     struct fixture *f = *state;
@@ -63,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(by_hand, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_question_often, setup, teardown),
         cmocka_unit_test_setup_teardown(without_times, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

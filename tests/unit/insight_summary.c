@@ -216,6 +216,42 @@ static void breakdown_by_an_extra_field(void **state)
     assert_true(all[2].n_value == 3 && all[2].n[0] == 2);
 }
 
+/* As everywhere, the trials of an interval are questions: 100 answers to 4 of them are 4. */
+static void breakdown_of_repeats(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const ids[] = {"1", "2", "3", "4"};
+    int64_t a = run(f, "a");
+    double lower, upper;
+    for (int i = 0; i < 100; i++) {
+        struct lmw_record r = answer(ids[i % 4], i % 4 < 2);
+        r.repeat = i / 4;
+        r.extra = "{\"language\":\"de\"}";
+        put(f, a, &r);
+    }
+    struct lmw_breakdown b;
+    assert_int_equal(by(f, summaries(f, 1), "language", &b), 0);
+    lmw_wilson(2, 4, 1.96, &lower, &upper);
+    assert_int_equal(b.n[0], 100);
+    assert_true(fabs(b.accuracy[0].lower - lower) <= 1e-12);
+    assert_true(fabs(b.accuracy[0].upper - upper) <= 1e-12);
+}
+
+/* A failed query is wrong whatever score stands beside it; an error without a word is none. */
+static void failed_whatever_the_score(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = run(f, "a");
+    struct lmw_record bad = answer("1", 1), good = answer("2", 1);
+    bad.error = "no answer";
+    good.error = "";
+    put(f, a, &bad);
+    put(f, a, &good);
+    const struct lmw_summary *s = summaries(f, 1);
+    assert_int_equal(s->n_failed, 1);
+    assert_true(fabs(s->accuracy.value - 0.5) <= 1e-12);
+}
+
 /* By joules where they are known, among rows of one workload and its rails alone. */
 static void ranked_within_a_workload(void **state)
 {
@@ -282,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bootstrap_covers_and_repeats, setup, teardown),
         cmocka_unit_test(pareto_front),
         cmocka_unit_test_setup_teardown(breakdown_by_an_extra_field, setup, teardown),
+        cmocka_unit_test_setup_teardown(breakdown_of_repeats, setup, teardown),
+        cmocka_unit_test_setup_teardown(failed_whatever_the_score, setup, teardown),
         cmocka_unit_test_setup_teardown(ranked_within_a_workload, setup, teardown),
         cmocka_unit_test_setup_teardown(workloads_of_a_run, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_run_lists_the_known, setup, teardown),
