@@ -24,6 +24,12 @@ static bool is_known(const struct lmw_summary *s)
     return isfinite(s->energy_j.value) && isfinite(s->accuracy.value);
 }
 
+/* At least once. */
+static bool is_right(const struct lmw_summary *s)
+{
+    return s->accuracy.value > 0;
+}
+
 static int by_energy(const void *a, const void *b)
 {
     const struct lmw_summary *x = *(const struct lmw_summary *const *)a;
@@ -64,7 +70,7 @@ static void put_row(const struct group *g, const struct lmw_summary *s, struct l
 static void advise_only(const struct group *g, struct lmw_buf *out)
 {
     const struct lmw_summary *s = g->row[0];
-    if (!is_known(s) || !(s->accuracy.value > 0))
+    if (!is_known(s) || !is_right(s))
         return;
     lmw_buf_printf(out, "The only row is right for %.1f %% at ", 100 * s->accuracy.value);
     put_joules(s, s->energy_j.value, out);
@@ -86,19 +92,21 @@ static bool may_be_alike(const struct lmw_summary *better, const struct lmw_summ
 static void put_rivals(const struct group *g, struct lmw_buf *out)
 {
     enum { NAMED = 2 };
-    int n = 1;
-    while (n < g->n && may_be_alike(g->row[0], g->row[n]))
-        n++;
+    int n = 0, rival[NAMED] = {0};
+    for (int i = 1; i < g->n; i++) {
+        if (may_be_alike(g->row[0], g->row[i]) && n++ < NAMED)
+            rival[n - 1] = i;
+    }
     if (isnan(g->row[0]->accuracy.lower)) {
         lmw_buf_str(out, "; without intervals it is not known whether the others differ");
-    } else if (n == 1) {
+    } else if (n == 0) {
         lmw_buf_str(out, ", and the intervals of the others are below its own");
-    } else if (n > NAMED + 1) {
-        lmw_buf_printf(out, "; %d others cannot be told apart from it", n - 1);
+    } else if (n > NAMED) {
+        lmw_buf_printf(out, "; %d others cannot be told apart from it", n);
     } else {
-        for (int i = 1; i < n; i++) {
-            lmw_buf_str(out, i == 1 ? "; not told apart from it: " : ", ");
-            put_label(g, g->row[i], out);
+        for (int i = 0; i < n; i++) {
+            lmw_buf_str(out, i == 0 ? "; not told apart from it: " : ", ");
+            put_label(g, g->row[rival[i]], out);
         }
     }
 }
@@ -107,7 +115,7 @@ static void advise_by_accuracy(const struct group *g, struct lmw_buf *out)
 {
     const struct lmw_summary *first = g->row[0];
     qsort(g->row, (size_t)g->n, sizeof *g->row, by_accuracy);
-    if (!(g->row[0]->accuracy.value > 0))
+    if (!is_right(g->row[0]))
         return;
     if (first->ranked_by == LMW_FIG_IPW && isfinite(first->ipw.value)) {
         lmw_buf_str(out, "Joules are not known; by watts ");
@@ -126,15 +134,20 @@ static void advise_by_accuracy(const struct group *g, struct lmw_buf *out)
 
 /* --- the front --- */
 
-/* From cheap to dear; of a long one ADVISED_MAX evenly, both ends among them. */
+/* From cheap to dear; of a long one ADVISED_MAX evenly, both ends among them. Rows of it that cost
+ * the same are as accurate, too: one stands for them. */
 static int find_front(const struct group *g)
 {
-    int n = 0, kept;
+    int n_front = 0, n = 0, kept;
     for (int i = 0; i < g->n; i++) {
-        if (g->row[i]->pareto && is_known(g->row[i]) && g->row[i]->accuracy.value > 0)
+        if (g->row[i]->pareto && is_right(g->row[i]) && is_known(g->row[i]))
+            g->row[n_front++] = g->row[i];
+    }
+    qsort(g->row, (size_t)n_front, sizeof *g->row, by_energy);
+    for (int i = 0; i < n_front; i++) {
+        if (n == 0 || g->row[i]->energy_j.value > g->row[n - 1]->energy_j.value)
             g->row[n++] = g->row[i];
     }
-    qsort(g->row, (size_t)n, sizeof *g->row, by_energy);
     kept = n < ADVISED_MAX ? n : ADVISED_MAX;
     for (int i = 1; i < kept; i++)
         g->row[i] = g->row[i * (n - 1) / (kept - 1)];
@@ -157,10 +170,6 @@ static void advise_alike(const struct group *g, int n, struct lmw_buf *out)
 static void advise_by_joules(const struct group *g, struct lmw_buf *out)
 {
     int n = find_front(g);
-    if (n == 0) {
-        lmw_buf_str(out, "None of them is right even once: there is nothing to choose.\n");
-        return;
-    }
     lmw_buf_str(out, n == 1 ? "Take " : "");
     for (int i = 0; i < n; i++) {
         if (n > 1 && i + 1 < n) {
@@ -191,11 +200,15 @@ static int gather(struct group *g, int place)
 
 static void advise(const struct group *g, struct lmw_buf *out)
 {
-    int n_known = 0;
-    for (int i = 0; i < g->n; i++)
-        n_known += is_known(g->row[i]);
+    int n_known = 0, n_wrong = 0;
+    for (int i = 0; i < g->n; i++) {
+        n_known += is_known(g->row[i]) && is_right(g->row[i]);
+        n_wrong += is_known(g->row[i]) && !is_right(g->row[i]);
+    }
     if (g->n == 1)
         advise_only(g, out);
+    else if (n_wrong == g->n)
+        lmw_buf_str(out, "None of them is right even once: there is nothing to choose.\n");
     else if (n_known == 0)
         advise_by_accuracy(g, out);
     else

@@ -322,7 +322,7 @@ const struct lmw_report_column lmw_report_columns[] = {
     {"machine", "", "What it ran on.", cell_machine, .left = true, .needed = needs_machine},
     {"workload", "", "The questions.", cell_workload, .left = true, .needed = lmw_report_many_workloads},
     {"quant", "", "Tensor format.", cell_quant, .left = true, .optional = true},
-    {"accuracy", "% [95 %]", "Right answers over all queries, with its Wilson 95 % interval; failed and unscorable answers count as wrong.",
+    {"accuracy", "% [95 %]", "Right answers over all queries, with its Wilson 95 % interval; failed answers count as wrong, unscorable ones too unless they are left out.",
      cell_accuracy},
     {"energy", "J/query", "Joules per query, gross: everything the rails used from prompt to last token.",
      cell_energy, INTERVAL(energy_j), .optional = true},

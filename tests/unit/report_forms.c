@@ -253,7 +253,7 @@ static void ranking_comes_first(void **state)
     rows[1].figure[LMW_FIG_IPJ].value = 2;
     rows[1].pareto = false;
     lmw_insight_rank(rows, 2);
-    rows[0].accuracy = (struct lmw_interval){0, NAN, NAN};
+    rows[0].accuracy = rows[1].accuracy = (struct lmw_interval){0, NAN, NAN};
     lmw_report_text(&r, &out);
     const char *better = strstr(out.ptr, "\n1     better"),
                *worse = strstr(out.ptr, "\n2     worse");
@@ -266,6 +266,7 @@ static void ranking_comes_first(void **state)
         rows[i].energy_j = rows[i].ipj = rows[i].ipw = (struct lmw_interval){NAN, NAN, NAN};
         rows[i].n_valid = 0;
     }
+    rows[1].accuracy.value = 0.5;
     lmw_report_text(&r, &out);
     assert_null(strstr(out.ptr, "J/query"));
     assert_non_null(strstr(out.ptr, "Without joules only accuracy speaks: better"));
