@@ -29,6 +29,15 @@ void route_put(char out[32], double v, double scale, int digits)
         snprintf(out, 32, "-");
 }
 
+void route_amount(char out[40], const char *estimate, double v, int digits)
+{
+    bool vanishes = v != 0 && fabs(v) < pow(10, -digits);
+    if (isfinite(v))
+        snprintf(out, 40, vanishes ? "%s%.*e" : "%s%.*f", estimate, vanishes ? 1 : digits, v);
+    else
+        snprintf(out, 40, "-");
+}
+
 /* "0.6,0.8": n numbers of from..to, at most cap. */
 static int read_numbers(const char *option, const char *text, double from, double to, int cap,
                         struct numbers *out)

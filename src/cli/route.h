@@ -71,5 +71,7 @@ int route_strategies(struct route_job *j, struct lmw_strategy **s, int *n, struc
 json_t *route_number(double v);
 /* "12.3", with digits after the point, scaled; "-" for NaN. */
 void route_put(char out[32], double v, double scale, int digits);
+/* The same of what must not look like nothing where it is little: "0.123", "~1.2e-05". */
+void route_amount(char out[40], const char *estimate, double v, int digits);
 
 #endif

@@ -80,39 +80,59 @@ static int print_json(const struct lmw_strategy *s, const struct lmw_day *d, int
                                     j->routes.estimated, "seed", (json_int_t)j->day.traffic.seed));
 }
 
-static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
-                      const struct lmw_day *cloud, const char *estimate)
+/* The largest unit of energy of which the dearest of the days has at least one. */
+static const struct unit {
+    const char *name;
+    double joules;
+} units[] = {{"kWh", 3.6e6}, {"Wh", 3.6e3}, {"J", 1}};
+
+static const struct unit *unit_of(const struct lmw_day *d, int n)
 {
-    char local[32], right[32], kwh[40], saved[32], wasted[32], usd[32], wait[32], p95[32],
-        response[32], busy[32];
+    const struct unit *u = units;
+    double most = 0;
+    for (int i = 0; i < n; i++)
+        most = fmax(most, fmax(d[i].total[LMW_JOULES], d[i].idle_j));
+    while (u->joules > 1 && most < u->joules)
+        u++;
+    return u;
+}
+
+static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
+                      const struct lmw_day *cloud, const struct unit *unit, const char *estimate)
+{
+    char local[32], right[32], energy[40], saved[32], wasted[40], usd[40], wait[40], p95[40],
+        response[40], busy[32];
     route_put(local, (double)d->n_local / (double)d->n, 100, 1);
     route_put(right, (double)d->n_right / (double)d->n, 100, 1);
-    snprintf(kwh, sizeof kwh, "%s", isfinite(d->total[LMW_JOULES]) ? estimate : "");
-    route_put(kwh + strlen(kwh), d->total[LMW_JOULES], 1 / 3.6e6, 3);
+    route_amount(energy, estimate, d->total[LMW_JOULES] / unit->joules, 3);
     route_put(saved, saving(d, cloud, LMW_JOULES), 100, 1);
-    route_put(wasted, d->wasted_j, 1 / 3.6e6, 3);
-    route_put(usd, d->total[LMW_USD], 1, 2);
-    route_put(wait, d->wait.mean, 1, 2);
-    route_put(p95, d->wait.p95, 1, 2);
-    route_put(response, d->response.p95, 1, 2);
+    route_amount(wasted, estimate, d->wasted_j / unit->joules, 3);
+    route_amount(usd, "", d->total[LMW_USD], 2);
+    route_amount(wait, "", d->wait.mean, 2);
+    route_amount(p95, "", d->wait.p95, 2);
+    route_amount(response, "", d->response.p95, 2);
     route_put(busy, d->busy, 100, 1);
-    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9lld\n", s->name, local, right, kwh,
-           saved, wasted, usd, wait, p95, response, busy, (long long)d->n_spilled);
+    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9lld\n", s->name, local, right,
+           energy, saved, wasted, usd, wait, p95, response, busy, (long long)d->n_spilled);
 }
 
 static void print_text(const struct lmw_strategy *s, const struct lmw_day *d, int n,
                        const struct lmw_day *cloud, const struct route_job *j)
 {
+    const struct unit *unit = unit_of(d, n);
+    char idle[40];
     printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9s\n", "strategy", "local", "right",
            "energy", "saved", "wasted", "cost", "wait", "wait p95", "done p95", "busy", "spilled");
-    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s\n", "", "%", "%", "kWh", "%", "kWh",
-           "USD", "s", "s", "s", "%");
+    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s\n", "", "%", "%", unit->name, "%",
+           unit->name, "USD", "s", "s", "s", "%");
     for (int i = 0; i < n; i++)
-        print_row(&s[i], &d[i], cloud, j->routes.estimated ? "~" : "");
+        print_row(&s[i], &d[i], cloud, unit, j->routes.estimated ? "~" : "");
     printf("\n%lld queries in %.1f h.", (long long)d[0].n, d[0].end_s / 3600);
-    for (int i = 0; i < n && j->day.idle_w > 0; i++)
-        printf("%s %.3f kWh (%s)",
-               i ? "," : " Local machines idling, beside that:", d[i].idle_j / 3.6e6, s[i].name);
+    for (int i = 0; i < n && j->day.idle_w > 0; i++) {
+        route_amount(idle, "", d[i].idle_j / unit->joules, 3);
+        printf("%s %s %s (%s)", i ? "," : " Local machines idling, beside that:", idle, unit->name,
+               s[i].name);
+    }
     printf(
         "\nEvery strategy has the same arrivals and queries (seed %lld); a query takes the time "
         "its record took.\n",
@@ -123,7 +143,7 @@ static void print_text(const struct lmw_strategy *s, const struct lmw_day *d, in
 
 int route_day(struct route_job *j, struct lmw_err *err)
 {
-    struct lmw_strategy *all, *s;
+    struct lmw_strategy *all, *s = NULL;
     const struct lmw_day *cloud = NULL;
     int n_all, n, rc = route_strategies(j, &all, &n_all, err);
     if (rc < 0 || (n = pick(j, all, n_all, &s, err)) < 0)

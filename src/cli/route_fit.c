@@ -16,13 +16,16 @@ int route_fitted_strategy(struct route_job *j, const struct lmw_lessons *l, stru
     const struct lmw_cells *c = &j->routes.cells;
     int16_t *choice = LMW_NEW(&j->arena, int16_t, (size_t)c->n);
     struct lmw_strategy *s = &j->fitted;
+    char name[64];
     int rank[LMW_LOCAL_MAX], rc = lmw_route_rank(c, rank, j->arena, err);
     if (rc < 0)
         return rc;
     if (!choice)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld decisions", (long long)c->n);
     *s = (struct lmw_strategy){.kind = LMW_CHOSEN, .tries_first = i->tries_first};
-    snprintf(s->name, sizeof s->name, "fitted-%s", i->kind);
+    snprintf(name, sizeof name, "fitted-%s", i->kind);
+    if (!(s->name = lmw_arena_str(&j->arena, lmw_str_from(name))))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a name");
     s->own[LMW_JOULES] = i->own_j;
     s->own[LMW_SECONDS] = i->own_ms / 1e3;
     if (i->n_repeat > 1) {

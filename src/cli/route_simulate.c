@@ -154,10 +154,8 @@ static void print_strategy(int width, const struct lmw_strategy *s, const struct
     put_percent(saved, &r->saving[LMW_JOULES]);
     route_put(compute, r->saving[LMW_FLOPS].value, 100, 1);
     route_put(cost, r->saving[LMW_USD].value, 100, 1);
-    snprintf(j, sizeof j, "%s", isfinite(r->mean[LMW_JOULES]) ? estimate : "");
-    route_put(j + strlen(j), r->mean[LMW_JOULES], 1, 3);
-    snprintf(wasted, sizeof wasted, "%s", isfinite(r->wasted_j) ? estimate : "");
-    route_put(wasted + strlen(wasted), r->wasted_j, 1, 3);
+    route_amount(j, estimate, r->mean[LMW_JOULES], 3);
+    route_amount(wasted, estimate, r->wasted_j, 3);
     const char *const cells[8] = {local, right, kept, saved, compute, cost, j, wasted};
     print_row(width, s->name, cells);
 }
@@ -236,8 +234,8 @@ static void print_curves(const struct lmw_curve *c, int n)
     for (int i = 0; i < n; i++) {
         printf("\n%s: cloud %%, right %%, price per query\n", c[i].name);
         for (int k = 0; k < LMW_CURVE_POINTS; k += 10) {
-            char price[32];
-            route_put(price, c[i].point[k].price, 1, 4);
+            char price[40];
+            route_amount(price, "", c[i].point[k].price, 4);
             printf("  %5.1f  %5.1f  %s\n", 100 * c[i].point[k].share_cloud,
                    100 * c[i].point[k].accuracy, price);
         }

@@ -92,7 +92,7 @@ enum lmw_strategy_kind {
 
 struct lmw_strategy {
     enum lmw_strategy_kind kind;
-    char name[64];
+    const char *name;
     int model;
     double p;
     enum lmw_semantics semantics;

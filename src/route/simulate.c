@@ -13,42 +13,52 @@
 
 static const char *const semantics_suffix[] = {"", "-symmetric", "-cascade"};
 
-/* The next of the table; its name is yet to be written. */
-static struct lmw_strategy *add(struct lmw_strategy *s, int *n, enum lmw_strategy_kind kind)
+struct table {
+    struct lmw_strategy *v;
+    int n;
+    struct lmw_arena *arena;
+    bool failed;
+};
+
+/* The next of the table, called name and what follows it (NULL: nothing). */
+static struct lmw_strategy *add(struct table *t, enum lmw_strategy_kind kind, const char *name,
+                                const char *more)
 {
-    s += (*n)++;
+    struct lmw_strategy *s = &t->v[t->n++];
+    struct lmw_buf text = {0};
+    lmw_buf_str(&text, name);
+    lmw_buf_str(&text, more ? more : "");
     s->kind = kind;
+    s->name = lmw_arena_str(t->arena, (lmw_str){text.ptr, text.len});
+    t->failed |= text.failed || !s->name;
+    lmw_buf_free(&text);
     return s;
 }
 
-static void add_always(struct lmw_strategy *s, int *n, const char *name, const char *model, int m)
+static void add_always(struct table *t, const char *name, const char *model, int m)
 {
-    struct lmw_strategy *x = add(s, n, LMW_ALWAYS);
-    x->model = m;
-    snprintf(x->name, sizeof x->name, "%s%s%s", name, model ? ":" : "", model ? model : "");
+    add(t, LMW_ALWAYS, name, model)->model = m;
 }
 
-static void add_routers(struct lmw_strategy *s, int *n, const struct lmw_sweep *w)
+static void add_routers(struct table *t, const struct lmw_sweep *w)
 {
+    char name[32];
     for (int k = 0; k < w->n_semantics; k++) {
         for (int i = 0; i < w->n_accuracy; i++) {
-            struct lmw_strategy *x = add(s, n, LMW_ROUTER);
+            snprintf(name, sizeof name, "router-%.2f", w->accuracy[i]);
+            struct lmw_strategy *x = add(t, LMW_ROUTER, name, semantics_suffix[w->semantics[k]]);
             x->p = w->accuracy[i];
             x->semantics = w->semantics[k];
-            snprintf(x->name, sizeof x->name, "router-%.2f%s", x->p,
-                     semantics_suffix[x->semantics]);
         }
     }
 }
 
-static void add_random(struct lmw_strategy *s, int *n, const struct lmw_sweep *w)
+static void add_random(struct table *t, const struct lmw_sweep *w)
 {
+    char chance[32];
     for (int i = 0; i < w->n_random; i++) {
-        struct lmw_strategy *x = add(s, n, LMW_RANDOM);
-        x->p = w->random[i];
-        snprintf(x->name, sizeof x->name, "random");
-        if (w->n_random > 1)
-            snprintf(x->name, sizeof x->name, "random-%.2f", x->p);
+        snprintf(chance, sizeof chance, "-%.2f", w->random[i]);
+        add(t, LMW_RANDOM, "random", w->n_random > 1 ? chance : NULL)->p = w->random[i];
     }
 }
 
@@ -58,23 +68,22 @@ int lmw_route_strategies(const struct lmw_cells *c, const struct lmw_sweep *swee
 {
     size_t most = (size_t)c->n_local + 3 + (size_t)sweep->n_random +
                   (size_t)sweep->n_accuracy * (size_t)sweep->n_semantics;
-    struct lmw_strategy *s = LMW_NEW(arena, struct lmw_strategy, most);
+    struct table t = {.v = LMW_NEW(arena, struct lmw_strategy, most), .arena = arena};
     int rank[LMW_LOCAL_MAX], rc = lmw_route_rank(c, rank, *arena, err);
     if (rc < 0)
         return rc;
-    if (!s)
+    if (!t.v)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %zu strategies", most);
-    *n = 0;
-    add_always(s, n, "always-local", NULL, rank[0]);
+    add_always(&t, "always-local", NULL, rank[0]);
     for (int m = 0; c->n_local > 1 && m < c->n_local; m++)
-        add_always(s, n, "always-local", c->model[m], m);
-    add_always(s, n, "always-cloud", NULL, c->n_local);
-    add_random(s, n, sweep);
-    struct lmw_strategy *oracle = add(s, n, LMW_ORACLE);
-    snprintf(oracle->name, sizeof oracle->name, "oracle");
-    add_routers(s, n, sweep);
-    *out = s;
-    return LMW_OK;
+        add_always(&t, "always-local:", c->model[m], m);
+    add_always(&t, "always-cloud", NULL, c->n_local);
+    add_random(&t, sweep);
+    add(&t, LMW_ORACLE, "oracle", NULL);
+    add_routers(&t, sweep);
+    *out = t.v;
+    *n = t.n;
+    return t.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for names") : LMW_OK;
 }
 
 /* ---- one query under a strategy ---- */
