@@ -10,13 +10,13 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MAX_SOURCE = 64 };
+enum { MAX_SOURCE = 64 }; /* that make one total */
 
 /* The samples of the run's last process, a trace per source that counts. The sources are the
  * meter's of today: another choice of them would be another run. */
 struct past {
     const struct lmw_meter *meter;
-    struct lmw_trace *v[MAX_SOURCE]; /* NULL: not chosen */
+    struct lmw_trace *v[MAX_SOURCE];
     int n;
     int64_t n_before;    /* records the run had when that process began */
     int64_t frontier_ns; /* LMW_NULL: queries did not overlap */
@@ -39,15 +39,14 @@ static int64_t number_in(const void *bytes, size_t n, const char *key)
 
 static int begin_session(struct past *t, const void *bytes, size_t n_byte, struct lmw_err *err)
 {
-    int rc = LMW_OK, n = lmw_meter_n_source(t->meter);
+    int rc = LMW_OK;
     close_traces(t);
     t->n_before = number_in(bytes, n_byte, "n_record");
     t->frontier_ns = LMW_NULL;
-    for (; t->n < n && t->n < MAX_SOURCE && rc == LMW_OK; t->n++) {
-        const struct lmw_source_info *info = lmw_meter_source(t->meter, t->n);
-        t->v[t->n] = NULL;
-        if (info->chosen)
-            rc = lmw_trace_open(&t->v[t->n], info, err);
+    for (int i = 0; i < lmw_meter_n_source(t->meter) && t->n < MAX_SOURCE && rc == LMW_OK; i++) {
+        const struct lmw_source_info *info = lmw_meter_source(t->meter, i);
+        if (info->chosen && (rc = lmw_trace_open(&t->v[t->n], info, err)) == LMW_OK)
+            t->n++;
     }
     return rc;
 }
@@ -61,7 +60,7 @@ static int take_block(void *arg, const char *source, const void *bytes, size_t n
     if (strcmp(source, LMW_BLOCK_FRONTIER) == 0)
         t->frontier_ns = number_in(bytes, n, "t_ns");
     for (int i = 0; i < t->n; i++) {
-        if (t->v[i] && strcmp(lmw_meter_source(t->meter, i)->name, source) == 0)
+        if (strcmp(lmw_trace_info(t->v[i])->name, source) == 0)
             return lmw_trace_block(t->v[i], bytes, n, err);
     }
     return LMW_OK;
@@ -129,9 +128,8 @@ static int share_past(void *arg, const struct lmw_span *spans, const double *tok
     int rc = part ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d energies", n);
     memset(out, 0, (size_t)n * sizeof *out);
     for (int i = 0; i < t->n && rc == LMW_OK; i++) {
-        if (!t->v[i] || (rc = lmw_trace_share(t->v[i], spans, tokens, n, part, err)) < 0)
-            continue;
-        for (int k = 0; k < n; k++)
+        rc = lmw_trace_share(t->v[i], spans, tokens, n, part, err);
+        for (int k = 0; k < n && rc == LMW_OK; k++)
             lmw_energy_add(&out[k], &part[k]);
     }
     for (int k = 0; k < n; k++) {
@@ -146,7 +144,7 @@ static int announce(const struct energy_book *b, struct past *t, struct lmw_err 
 {
     int rc = LMW_OK;
     for (int i = 0; i < t->n; i++) {
-        for (size_t k = 0; k < b->n_owed && t->v[i] && rc == LMW_OK; k++)
+        for (size_t k = 0; k < b->n_owed && rc == LMW_OK; k++)
             rc = lmw_trace_announce(t->v[i], &b->owed[k].span, err);
     }
     return rc;

@@ -513,7 +513,7 @@ static void check_as_live(const struct lmw_record *r, int i)
 
 /* A process that died with its samples stored and its energies not: the samples give what the
  * meter gave when it was alive, but for what more of them tell of the counter. */
-static void test_energy_from_stored_samples(void **state)
+static void recover_from_samples(void)
 {
     struct one o = one_run();
     struct lmw_study_run run;
@@ -535,6 +535,30 @@ static void test_energy_from_stored_samples(void **state)
     fake.kill_at = 0;
     assert_done(&o, &run);
     assert_int_equal(each_record(check_as_live), 8);
+}
+
+static void test_energy_from_stored_samples(void **state)
+{
+    recover_from_samples();
+}
+
+/* However many rails are listed before those that are measured with. */
+static void test_energy_from_stored_samples_of_a_large_machine(void **state)
+{
+    for (int i = 0; i < 70; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/sys/class/powercap/intel-rapl-mmio:%d", folder, i);
+        if (mkdir(path, 0700) != 0)
+            abort();
+        size_t n = strlen(path);
+        snprintf(path + n, sizeof path - n, "/name");
+        write_file(path, "package-0\n");
+        snprintf(path + n, sizeof path - n, "/max_energy_range_uj");
+        write_file(path, "262143328850\n");
+        snprintf(path + n, sizeof path - n, "/energy_uj");
+        write_file(path, "1\n");
+    }
+    recover_from_samples();
 }
 
 static int full_disk(const struct one *o)
@@ -598,6 +622,7 @@ int main(void)
         TEST(test_killed_at_random_ten_times),
         TEST(test_pending_energy_of_a_killed_process),
         TEST(test_energy_from_stored_samples),
+        TEST(test_energy_from_stored_samples_of_a_large_machine),
         TEST(test_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
