@@ -44,6 +44,13 @@ struct job {
     struct lmw_offset clock; /* zero without steps */
 };
 
+/* A file's text, behind the mark that some spreadsheets put in front of UTF-8. */
+static lmw_str text_of(const struct lmw_buf *b)
+{
+    size_t mark = b->len >= 3 && memcmp(b->ptr, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    return (lmw_str){b->ptr + mark, b->len - mark};
+}
+
 /* The next line, trimmed; the text goes on behind it. */
 static lmw_str next_line(lmw_str *text)
 {
@@ -188,7 +195,7 @@ static int add_step(struct steps *s, lmw_str line, int n_line, struct lmw_err *e
 {
     lmw_str time = next_field(&line), load = next_field(&line);
     char text[32], *end;
-    if (n_line == 1 && lmw_str_is(time, "t_ns"))
+    if (s->n == 0 && lmw_str_is(time, "t_ns"))
         return LMW_OK;
     if (s->n == MAX_STEP)
         return lmw_fail(err, LMW_EFORMAT, "line %d: more than %d steps", n_line, MAX_STEP);
@@ -352,13 +359,11 @@ static int read_inputs(struct job *j, struct lmw_err *err)
     int rc = lmw_file_read(j->trace, (size_t)2 << 30, &j->samples, err);
     if (rc == LMW_OK && j->spans_path)
         rc = lmw_file_read(j->spans_path, (size_t)1 << 30, &j->spans_text, err);
-    if (rc == LMW_OK &&
-        (rc = read_spans(&j->spans, (lmw_str){j->spans_text.ptr, j->spans_text.len}, err)) < 0)
+    if (rc == LMW_OK && (rc = read_spans(&j->spans, text_of(&j->spans_text), err)) < 0)
         lmw_wrap(err, "%s", j->spans_path);
     if (rc == LMW_OK && j->steps_path)
         rc = lmw_file_read(j->steps_path, (size_t)1 << 20, &j->steps_text, err);
-    if (rc == LMW_OK &&
-        (rc = read_steps(&j->steps, (lmw_str){j->steps_text.ptr, j->steps_text.len}, err)) < 0)
+    if (rc == LMW_OK && (rc = read_steps(&j->steps, text_of(&j->steps_text), err)) < 0)
         lmw_wrap(err, "%s", j->steps_path);
     return rc;
 }
