@@ -196,6 +196,17 @@ void lmw_buf_utf8(struct lmw_buf *b, lmw_str s)
     }
 }
 
+void lmw_utf8_mend(char *text)
+{
+    for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
+        n = lmw_utf8_len((lmw_str){text, left});
+        if (n == 0) {
+            *text = '?';
+            n = 1;
+        }
+    }
+}
+
 void lmw_buf_free(struct lmw_buf *b)
 {
     free(b->ptr);

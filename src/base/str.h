@@ -65,6 +65,8 @@ void lmw_buf_str(struct lmw_buf *b, const char *c);
 __attribute__((format(printf, 2, 3))) void lmw_buf_printf(struct lmw_buf *b, const char *fmt, ...);
 /* Appends a text that need not be UTF-8, so that it is: what is not, and NUL, becomes U+FFFD. */
 void lmw_buf_utf8(struct lmw_buf *b, lmw_str s);
+/* The same in place: such a byte becomes a question mark. */
+void lmw_utf8_mend(char *text);
 void lmw_buf_free(struct lmw_buf *b); /* leaves a zeroed buffer, ready for use */
 
 #endif

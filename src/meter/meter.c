@@ -81,6 +81,7 @@ static void name_basis(struct lmw_meter *m)
                          s->reading == LMW_ESTIMATE ? "~" : "", s->name);
         at = n < (int)(sizeof m->basis - at) ? at + (size_t)n : sizeof m->basis - 1;
     }
+    lmw_utf8_mend(m->basis);
 }
 
 static int open_series(struct lmw_meter *m, int64_t max_samples, struct lmw_err *err)
@@ -180,6 +181,7 @@ const char *lmw_meter_note(struct lmw_meter *m, int i)
     pthread_mutex_lock(&m->lock);
     if (s->kind->note && s->info.chosen)
         s->kind->note(s, s->note, sizeof s->note);
+    lmw_utf8_mend(s->note);
     pthread_mutex_unlock(&m->lock);
     return s->note;
 }
@@ -343,6 +345,7 @@ static void tell_why(struct lmw_meter *m, int i, struct lmw_energy *part)
         snprintf(part->reason, sizeof part->reason,
                  "unreadable: %.40s was lost: %s; bring it back, or name other meters",
                  m->chosen[i]->info.name, m->why[i]);
+    lmw_utf8_mend(part->reason);
     pthread_mutex_unlock(&m->lock);
 }
 

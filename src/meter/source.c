@@ -53,7 +53,7 @@ static bool is_gone(const struct source_file *f)
     return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
 }
 
-static void close_file(struct source_file *f)
+void lmw_source_file_close(struct source_file *f)
 {
     if (f->fd >= 0)
         close(f->fd);
@@ -65,7 +65,7 @@ int lmw_source_file_read(struct source_file *f, char *out, size_t cap, struct lm
     int n = f->fd >= 0 ? read_open(f, out, cap, NULL) : -1;
     if (n >= 0 && (f->stays || !is_gone(f)))
         return n;
-    close_file(f);
+    lmw_source_file_close(f);
     f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (f->fd < 0)
         return lmw_fail_errno(err, "cannot open %s", f->path);
@@ -73,7 +73,7 @@ int lmw_source_file_read(struct source_file *f, char *out, size_t cap, struct lm
     f->stays =
         fstatfs(f->fd, &fs) == 0 && (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC);
     if ((n = read_open(f, out, cap, err)) < 0)
-        close_file(f);
+        lmw_source_file_close(f);
     return n;
 }
 
@@ -96,7 +96,7 @@ int lmw_source_read_text(const char *path, char *out, size_t cap, struct lmw_err
     struct source_file f = {.fd = -1};
     snprintf(f.path, sizeof f.path, "%s", path);
     int n = lmw_source_file_read(&f, out, cap, err);
-    close_file(&f);
+    lmw_source_file_close(&f);
     return n;
 }
 
@@ -105,7 +105,7 @@ int lmw_source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
     struct source_file f = {.fd = -1};
     snprintf(f.path, sizeof f.path, "%s", path);
     int rc = lmw_source_file_i64(&f, out, err);
-    close_file(&f);
+    lmw_source_file_close(&f);
     return rc;
 }
 
@@ -182,7 +182,7 @@ void lmw_source_free(struct source_list *l)
         if (s->kind->close)
             s->kind->close(s);
         for (size_t k = 0; k < sizeof s->file / sizeof *s->file; k++)
-            close_file(&s->file[k]);
+            lmw_source_file_close(&s->file[k]);
     }
     free(l->v);
     *l = (struct source_list){0};
@@ -259,11 +259,15 @@ static int choose_item(struct source_list *l, const char *item, struct lmw_err *
 static int choose_named(struct source_list *l, const char *request, struct lmw_err *err)
 {
     char item[512];
-    for (const char *p = request; next_item(&p, item, sizeof item);) {
+    bool any = false;
+    for (const char *p = request; next_item(&p, item, sizeof item); any = true) {
         int rc = choose_item(l, item, err);
         if (rc < 0)
             return rc;
     }
+    if (!any)
+        return lmw_fail(err, LMW_EARG, "'%.40s' names no power source: say none for none",
+                        request);
     for (int i = 0; i < l->n; i++) {
         for (int j = 0; j < l->n; j++) {
             const struct source *a = &l->v[i], *b = &l->v[j];
@@ -362,6 +366,34 @@ static void explain(struct source_list *l)
     }
 }
 
+static bool is_taken(const struct source_list *l, int i)
+{
+    for (int j = 0; j < i; j++) {
+        if (strcmp(l->v[j].info.name, l->v[i].info.name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a file, a chip or a library calls itself may be any bytes, cut anywhere: made text. And
+ * joules are kept by name, so that of two walls of one file's name the second is NAME#2. */
+static void tidy_names(struct source_list *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        struct lmw_source_info *s = &l->v[i].info;
+        char *const texts[] = {s->name,  s->boundary,     s->reason,
+                               s->about, s->device.model, s->device.driver};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            lmw_utf8_mend(texts[k]);
+        char name[sizeof s->name];
+        memcpy(name, s->name, sizeof name);
+        for (int nth = 2; is_taken(l, i); nth++) {
+            snprintf(s->name, sizeof s->name, "%.36s#%d", name, nth);
+            lmw_utf8_mend(s->name);
+        }
+    }
+}
+
 int lmw_source_find(struct source_list *l, const struct lmw_meter_opts *opts, struct lmw_err *err)
 {
     const char *root = opts->sysroot ? opts->sysroot : "";
@@ -387,6 +419,7 @@ int lmw_source_find(struct source_list *l, const struct lmw_meter_opts *opts, st
     }
     if (rc < 0)
         return rc;
+    tidy_names(l);
     if (strcmp(request, "auto") == 0)
         choose_best(l);
     else if (strcmp(request, "none") != 0 && (rc = choose_named(l, request, err)) < 0)

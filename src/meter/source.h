@@ -90,6 +90,8 @@ void lmw_source_watch(struct source *const *s, int n, int64_t budget_ns);
 
 /* The first bytes of a file, NUL-terminated: the length, or an error. Allocates nothing. */
 int lmw_source_file_read(struct source_file *f, char *out, size_t cap, struct lmw_err *err);
+/* The next read opens it again, whatever its path is then. */
+void lmw_source_file_close(struct source_file *f);
 /* A decimal integer alone in it. */
 int lmw_source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err);
 /* The same once, for files that find() looks at. */

@@ -102,6 +102,7 @@ __attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out
     va_start(ap, fmt);
     vsnprintf(out->reason, sizeof out->reason, fmt, ap);
     va_end(ap);
+    lmw_utf8_mend(out->reason); /* names are cut in it */
     out->valid = false;
 }
 

@@ -1,5 +1,6 @@
 /* The chips of /sys/class/hwmon, on trees that stand for machines: cards, boards, servers; which
  * of their rails make the total, and what is not a reading. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,6 +97,17 @@ static void package(const struct machine *x)
 }
 
 /* ---- asking ---- */
+
+static int open_files(void)
+{
+    struct dirent **names;
+    int n = scandir("/proc/self/fd", &names, NULL, NULL);
+    assert_true(n > 0);
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return n;
+}
 
 static int try_list(struct machine *x, const char *sources)
 {
@@ -263,6 +275,24 @@ static void a_sleeping_card_is_not_0_watts(void **state)
     list(&x, "none");
     assert_true(named(&x, "amdgpu:0000:03:00.0")->present);
     assert_int_equal(named(&x, "amdgpu:0000:03:00.0")->window_ns, 0);
+    /* The file that is not used is not kept open. */
+    int n_open = open_files();
+    list(&x, "none");
+    assert_int_equal(open_files(), n_open);
+    end(&x);
+}
+
+/* Its metrics table is not asked for either: here it would say that this is an APU. */
+static void a_sleeping_card_is_not_woken(void **state)
+{
+    struct machine x;
+    begin(&x);
+    chip(&x, 0, "amdgpu", "0000:03:00.0");
+    value(&x, 0, "power1_average", "20000000");
+    put(&x, "sys/devices/0000:03:00.0/gpu_metrics", "xx%c%c", 2, 1);
+    put(&x, "sys/devices/0000:03:00.0/power/runtime_status", "suspended\n");
+    list(&x, "none");
+    absent(&x, "amdgpu:0000:03:00.0", "sleeps");
     end(&x);
 }
 
@@ -670,6 +700,7 @@ int main(void)
         cmocka_unit_test(a_card_is_added_to_the_processor),
         cmocka_unit_test(a_card_is_inside_what_feeds_its_host),
         cmocka_unit_test(a_sleeping_card_is_not_0_watts),
+        cmocka_unit_test(a_sleeping_card_is_not_woken),
         cmocka_unit_test(a_card_that_falls_asleep_takes_its_spans),
         cmocka_unit_test(an_apu_is_the_processor_and_not_a_card),
         cmocka_unit_test(a_card_contains_its_chip),

@@ -135,10 +135,16 @@ static void a_counter_that_stands_still_is_no_power(void **state)
 static void words_that_name_no_source_are_refused(void **state)
 {
     struct lmw_source_info s[CAP];
-    static const char *const bad[] = {
-        "nvml",          "rapl:package-7", "battery", "estimate:5",
-        "estimate:50,5", "estimate:a,b",   "replay:", "replay:tests/fixtures/none.csv"};
-    for (int i = 0; i < 8; i++) {
+    static const char *const bad[] = {"nvml",
+                                      "rapl:package-7",
+                                      "battery",
+                                      "estimate:5",
+                                      "estimate:50,5",
+                                      "estimate:a,b",
+                                      "replay:",
+                                      "replay:tests/fixtures/none.csv",
+                                      ","};
+    for (int i = 0; i < 9; i++) {
         struct lmw_err err = {0};
         assert_true(list("tests/fixtures/sys-server", bad[i], s, &err) < 0);
         assert_true(strlen(err.msg) > 10);

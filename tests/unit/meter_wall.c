@@ -204,6 +204,47 @@ static void lines_that_make_no_sense_are_counted_and_skipped(void **state)
     end(&w);
 }
 
+/* Records and reports are UTF-8, whatever a serial line or a file's name says. */
+static void what_is_no_text_is_told_as_text(void **state)
+{
+    struct wall w;
+    char plug[128];
+    int64_t t = lmw_now_ns();
+    begin(&w, "timestamp_ns,watts");
+    snprintf(plug, sizeof plug, "%s", w.path);
+    snprintf(w.path, sizeof w.path, "%s/Z\xe4hler.csv", w.dir);
+    snprintf(w.spec, sizeof w.spec, "wall:%s", w.path);
+    assert_int_equal(rename(plug, w.path), 0);
+    put_values(&w, t - 2 * S, (double[]){10, 10, 10, -1});
+    start(&w);
+    assert_string_equal(lmw_meter_basis(w.m), "wall:Z?hler.csv");
+    put(&w, "\xff\xfe\xc3,10\n");
+    put_values(&w, t + 20 * S, (double[]){10, 10, -1});
+    lmw_meter_mark(w.m);
+    assert_string_equal(ask(&w, t, t + 20 * S).reason,
+                        "gap: wall:Z?hler.csv was silent for too long inside the span");
+    lmw_meter_stop(w.m);
+    says(lmw_meter_note(w.m, chosen(&w)), "'?\?\?' is not a time in ns");
+    end(&w);
+}
+
+/* Two plugs whose files are called alike are two sources, also by name. */
+static void walls_of_one_name_are_told_apart(void **state)
+{
+    struct wall a, b;
+    begin(&a, "timestamp_ns,watts");
+    begin(&b, "timestamp_ns,watts");
+    int64_t t = lmw_now_ns();
+    put_values(&a, t - 2 * S, (double[]){10, 10, 10, -1});
+    put_values(&b, t - 2 * S, (double[]){20, 20, 20, -1});
+    size_t n = strlen(a.spec);
+    snprintf(a.spec + n, sizeof a.spec - n, ",%s", b.spec);
+    start(&a);
+    assert_string_equal(lmw_meter_basis(a.m), "wall:plug.csv+wall:plug.csv#2");
+    end(&a);
+    end(&b);
+}
+
 static void another_clocks_lines_are_placed_by_when_they_come(void **state)
 {
     struct wall w;
@@ -337,6 +378,8 @@ int main(void)
         cmocka_unit_test(joules_are_a_counter_and_may_restart),
         cmocka_unit_test(silence_is_a_gap),
         cmocka_unit_test(lines_that_make_no_sense_are_counted_and_skipped),
+        cmocka_unit_test(what_is_no_text_is_told_as_text),
+        cmocka_unit_test(walls_of_one_name_are_told_apart),
         cmocka_unit_test(another_clocks_lines_are_placed_by_when_they_come),
         cmocka_unit_test(a_stated_offset_moves_the_lines),
         cmocka_unit_test(a_file_that_was_cut_or_replaced_is_followed),

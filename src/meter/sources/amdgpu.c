@@ -54,7 +54,7 @@ static void probe_files(struct source *s, const struct chip *c)
         if (!lmw_chip_path(c, attributes[i], path, sizeof path))
             continue;
         snprintf(s->file[0].path, sizeof s->file[0].path, "%s", path);
-        s->file[0].fd = -1;
+        lmw_source_file_close(&s->file[0]);
         s->info.window_ns = windows[i];
         lmw_rail_probe(s);
         if (first)

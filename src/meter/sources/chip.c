@@ -47,6 +47,12 @@ static void find_device(struct chip *c)
     snprintf(c->device, sizeof c->device, "%.39s", slash ? slash + 1 : target);
 }
 
+/* What power/runtime_status says of a device that a question would wake. */
+static bool is_asleep(const char *status)
+{
+    return strncmp(status, "suspend", 7) == 0;
+}
+
 static bool is_power_supply(const char *sysroot, const struct chip *c)
 {
     char path[512];
@@ -151,12 +157,16 @@ int lmw_chip_channels(const struct chip *c, const char *type, int *out, int cap)
 }
 
 /* Format 2 or 3 of the metrics table is an APU's (linux kgd_pp_interface.h: a uint16_t size, then
- * the format's number). An MI300A tells format 1; it is known by its PCI number. */
+ * the format's number). An MI300A tells format 1; it is known by its PCI number. A device that
+ * sleeps is a card, and not asked for its table: that would wake it. */
 bool lmw_chip_is_apu(const struct chip *c)
 {
-    char path[512], id[16], head[8];
+    char path[512], id[16], status[32], head[8];
     if (lmw_chip_text(c, "device/device", id, sizeof id) && strcmp(id, "0x74a0") == 0)
         return true;
+    if (lmw_chip_text(c, "device/power/runtime_status", status, sizeof status) &&
+        is_asleep(status))
+        return false;
     return lmw_chip_path(c, "device/gpu_metrics", path, sizeof path) &&
            lmw_source_read_text(path, head, sizeof head, NULL) >= 4 &&
            (head[2] == 2 || head[2] == 3);
@@ -232,8 +242,7 @@ static int check_awake(struct source *s, struct lmw_err *err)
 {
     char text[32];
     if (s->file[RUNTIME].path[0] &&
-        lmw_source_file_read(&s->file[RUNTIME], text, sizeof text, NULL) > 0 &&
-        strncmp(text, "suspend", 7) == 0)
+        lmw_source_file_read(&s->file[RUNTIME], text, sizeof text, NULL) > 0 && is_asleep(text))
         return lmw_fail(err, LMW_EUNAVAILABLE,
                         "it sleeps (%s): a program that uses it wakes it, or 'on' in control "
                         "beside that file keeps it awake",
