@@ -40,7 +40,7 @@ static bool take(struct expr *e, const char *word)
     bool letter = isalpha((unsigned char)word[n - 1]);
     if (strncmp(e->p, word, n) != 0 || (letter && isalpha((unsigned char)e->p[n])))
         return false;
-    e->p += n;
+    e->p += n + (letter && e->p[n] == ' ');
     return true;
 }
 

@@ -5,6 +5,7 @@
  * ^\circ, \%, \$ and spacing go, 10,000 is 10000, .5 is 0.5, x \in and x = before a result go.
  * Unicode's signs become LaTeX's. */
 #include "score/latex.h"
+#include "score/text.h"
 
 #include <ctype.h>
 
@@ -65,6 +66,11 @@ static const struct {
     {"**", ""},
     {"\u2212", "-"},
     {"\u2013", "-"},
+    {"\u2010", "-"},
+    {"\u2011", "-"},
+    {"\u00a0", " "},
+    {"\u202f", " "},
+    {"\u2009", " "},
     {"\u00d7", "*"},
     {"\u00b7", "*"},
     {"\u22c5", "*"},
@@ -73,8 +79,6 @@ static const struct {
     {"\u221e", "\\inf"},
     {"\u221a", "\\sqrt"},
     {"\u00b0", ""},
-    {"\u00b2", "^2"},
-    {"\u00b3", "^3"},
     {"\u2264", "\\le"},
     {"\u2265", "\\ge"},
     {"\u222a", "\\cup"},
@@ -101,19 +105,56 @@ static size_t font_at(const char *p)
     return 0;
 }
 
-/* Behind a result, \text{ and } joins, any other text is a unit. */
-static void put_font(const char *in, size_t n, struct lmw_buf *out)
+/* Whether what is there ends in the name of a command: "3\pi", not "3i". */
+static bool ends_in_command(const struct lmw_buf *out)
+{
+    size_t n = out->len;
+    while (n > 0 && isalpha((unsigned char)out->ptr[n - 1]))
+        n--;
+    return n > 0 && n < out->len && out->ptr[n - 1] == '\\';
+}
+
+/* Whether a result is there, so that a text behind it is its unit. */
+static bool is_behind_result(const struct lmw_buf *out)
+{
+    struct lmw_buf b = *out; /* without the spaces at its end */
+    while (b.len > 0 && b.ptr[b.len - 1] == ' ')
+        b.len--;
+    return b.len > 0 && (strchr("0123456789)}]", b.ptr[b.len - 1]) || ends_in_command(&b));
+}
+
+/* Behind a result, \text{ and } joins, any other text is a unit: true, and nothing is put. */
+static bool put_font(const char *in, size_t n, struct lmw_buf *out)
 {
     lmw_str s = lmw_str_trim((lmw_str){in, n});
-    bool after = out->len > 0 && strchr("0123456789)}]", out->ptr[out->len - 1]);
+    bool is_unit = false;
     if (lmw_str_is(s, "and") || lmw_str_is(s, "or"))
         lmw_buf_str(out, ",");
-    else if (!after)
+    else if (!(is_unit = is_behind_result(out)))
         lmw_buf_put(out, s.ptr, s.len);
+    return is_unit;
+}
+
+/* What belongs to the unit before p: its power (cm^2, cm^{2}), and what links it to the next one
+ * (m/s). */
+static size_t unit_more(const char *p)
+{
+    size_t n = 0;
+    if (*p == '^') {
+        n = p[1] == '{' ? strcspn(p, "}") : 1 + (p[1] == '-');
+        n += p[n] != 0;
+    }
+    size_t link = n + strspn(p + n, " ");
+    size_t sign = p[link] == '/' ? 1 : strncmp(p + link, "\\cdot", 5) == 0 ? 5 : 0;
+    link += sign + strspn(p + link + sign, " ");
+    return sign > 0 && font_at(p + link) > 0 ? link : n;
 }
 
 static size_t spell(const char *p, struct lmw_buf *out)
 {
+    size_t raised = lmw_text_exponent(p, out);
+    if (raised > 0)
+        return raised;
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         size_t n = strlen(spellings[i].from);
         if (strncmp(p, spellings[i].from, n) != 0)
@@ -130,8 +171,9 @@ static void respell(const char *text, struct lmw_buf *out)
     for (const char *p = text; *p;) {
         size_t n = font_at(p), m = n ? strcspn(p + n, "{}") : 0;
         if (n > 0 && p[n + m] == '}') {
-            put_font(p + n, m, out);
+            bool is_unit = put_font(p + n, m, out);
             p += n + m + 1;
+            p += is_unit ? unit_more(p) : 0;
         } else {
             p += n > 0 ? n - 1 : spell(p, out);
         }
@@ -158,9 +200,14 @@ static bool grouped(const char *p) /* ",000" with no digit behind */
            isdigit((unsigned char)p[3]) && !isdigit((unsigned char)p[4]);
 }
 
-/* \frac12 and \sqrt3 with braces; x^{2} without. */
+/* \frac12 and \sqrt3 with braces; x^{2} and 1011_{2} without. */
 static size_t brace(const char *p, struct lmw_buf *out)
 {
+    if ((*p == '^' || *p == '_') && p[1] == '{' && isalnum((unsigned char)p[2]) && p[3] == '}' &&
+        !isdigit((unsigned char)p[4])) {
+        lmw_buf_printf(out, "%c%c", *p, p[2]);
+        return 4;
+    }
     size_t n = strncmp(p, "\\frac", 5) == 0 ? 5 : strncmp(p, "\\sqrt", 5) == 0 ? 5 : 0;
     int missing = n == 0 ? 0 : p[1] == 'f' ? 2 : 1;
     if (n == 0 || !isalnum((unsigned char)p[n]) || (p[1] == 's' && isalpha((unsigned char)p[n])))
@@ -179,7 +226,11 @@ static void join(const char *text, struct lmw_buf *out)
         char last = out->len ? out->ptr[out->len - 1] : 0;
         depth += (*p == '(' || *p == '[') - (*p == ')' || *p == ']');
         if (isspace((unsigned char)*p)) {
-            p++;
+            p += strspn(p, " \t\r\n");
+            if (isalpha((unsigned char)*p) && ends_in_command(out))
+                lmw_buf_str(out, " ");
+        } else if (*p == '+' && (last == 0 || strchr("([{,=", last))) {
+            p++; /* +5 is 5 */
         } else if (p > text && p[-1] == ' ' &&
                    (lmw_str_starts(lmw_str_from(p), "and ") ||
                     lmw_str_starts(lmw_str_from(p), "or "))) {

@@ -158,7 +158,7 @@ static bool expand_pm(lmw_str s, struct lmw_buf *out)
     size_t at = find_outside(s, 0, "\\pm");
     if (at == s.len)
         return false;
-    lmw_str rest = {s.ptr + at + 3, s.len - at - 3};
+    lmw_str rest = lmw_str_trim((lmw_str){s.ptr + at + 3, s.len - at - 3});
     lmw_buf_printf(out, "%.*s+%.*s,%.*s-%.*s", (int)at, s.ptr, LMW_FMT(rest), (int)at, s.ptr,
                    LMW_FMT(rest));
     return !out->failed;
@@ -207,8 +207,8 @@ static bool same(lmw_str a, lmw_str b, int depth)
     bool cut;
     if (depth == 0 || a.len == 0 || b.len == 0)
         return false;
-    a = without_name(a);
-    b = without_name(b);
+    a = lmw_str_trim(without_name(a));
+    b = lmw_str_trim(without_name(b));
     if (same_spelling(a, b) || same_value(a, b))
         return true;
     if (same_expanded(a, b, depth - 1))

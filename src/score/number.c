@@ -4,8 +4,8 @@
  *     3/4   1 3/4   \frac{3}{4}   \frac34   1\frac{3}{4}   45 %   45\%   5 million
  *
  * Separators group three digits each (after the first group, which may have fewer; 1,00,000 is
- * read, too); a lone comma with another number of digits behind it is a decimal comma (3,14). A
- * sign counts where nothing to be subtracted from stands before it. Digits inside a word (B2, x1)
+ * read, too), and so do points before a decimal comma (1.234,56); a lone comma with another number
+ * of digits behind it is a decimal comma (3,14). A sign counts where nothing to be subtracted from stands before it. Digits inside a word (B2, x1)
  * are no number. Dollar signs and other currency around a number are not part of it.
  *
  * The text is plain ASCII where it matters: lmw_number_plain makes it so. */
@@ -18,36 +18,71 @@
 
 /* --- making a text plain --- */
 
+static size_t n_digit(const char *p)
+{
+    size_t n = 0;
+    while (isdigit((unsigned char)p[n]))
+        n++;
+    return n;
+}
+
 static const struct {
     const char *from, *to;
 } plain[] = {
-    {"\u2212", "-"},       {"\u2013", "-"},       {"\u00d7", "x"}, {"\u00b7", "x"},
-    {"\u22c5", "x"},       {"\\times", "x"},      {"\\cdot", "x"}, {"\u2044", "/"},
-    {"{,}", ","},          {",\\!", ","},         {"\\,", ""},     {"\\!", ""},
-    {"\\;", " "},          {"\\ ", " "},          {"\\$", "$"},    {"\\%", "%"},
-    {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"**", ""},
+    {"\u2212", "-"}, {"\u2013", "-"},       {"\u2010", "-"},       {"\u00d7", "x"},
+    {"\u00b7", "x"}, {"\u22c5", "x"},       {"\\times", "x"},      {"\\cdot", "x"},
+    {"\u2044", "/"}, {"{,}", ","},          {",\\!", ","},         {"\\,", ""},
+    {"\\!", ""},     {"\\;", " "},          {"\\ ", " "},          {"\\$", "$"},
+    {"\\%", "%"},    {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"**", ""},
 };
 
-/* 1½ is 1 1/2: without the space it would become 11/2. */
-static void part_fractions(lmw_str s, struct lmw_buf *out)
+/* Length of a vulgar fraction at p, of 1/2 to 7/8; 0 for anything else. */
+static size_t vulgar(const unsigned char *p)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        const unsigned char *p = (const unsigned char *)s.ptr + i;
-        bool vulgar =
-            i + 1 < s.len &&
-            ((p[0] == 0xc2 && p[1] >= 0xbc && p[1] <= 0xbe) ||
-             (i + 2 < s.len && p[0] == 0xe2 && p[1] == 0x85 && p[2] >= 0x90 && p[2] <= 0x9e));
-        if (vulgar && i > 0 && isdigit(p[-1]))
+    if (p[0] == 0xc2 && p[1] >= 0xbc && p[1] <= 0xbe)
+        return 2;
+    return p[0] == 0xe2 && p[1] == 0x85 && p[2] >= 0x90 && p[2] <= 0x9e ? 3 : 0;
+}
+
+/* Length of a space that groups digits at p (one that does not break, a thin one); 0 for anything
+ * else, such as one before a unit. */
+static size_t group_space(const char *p)
+{
+    static const char *const spaces[] = {"\u00a0", "\u202f", "\u2009"};
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        size_t n = strlen(spaces[i]);
+        if (strncmp(p, spaces[i], n) == 0)
+            return n_digit(p + n) == 3 ? n : 0;
+    }
+    return 0;
+}
+
+/* What the compatibility form would lose behind a digit: 1½ is 1 1/2, not 11/2; 10² is no 102. */
+static void keep_apart(lmw_str s, struct lmw_buf *out)
+{
+    struct lmw_buf text = {0};
+    lmw_buf_put(&text, s.ptr, s.len);
+    lmw_buf_str(&text, "");
+    for (const char *p = text.failed ? "" : text.ptr; *p;) {
+        bool behind = p > text.ptr && isdigit((unsigned char)p[-1]);
+        size_t n = behind ? group_space(p) : 0;
+        if (n == 0 && behind)
+            n = lmw_text_exponent(p, out);
+        if (n == 0 && behind && vulgar((const unsigned char *)p))
             lmw_buf_str(out, " ");
-        lmw_buf_put(out, p, 1);
+        if (n == 0)
+            lmw_buf_put(out, p, n = 1);
+        p += n;
     }
     lmw_buf_str(out, "");
+    out->failed |= text.failed;
+    lmw_buf_free(&text);
 }
 
 void lmw_number_plain(lmw_str s, struct lmw_buf *out)
 {
     struct lmw_buf parted = {0}, compat = {0};
-    part_fractions(s, &parted);
+    keep_apart(s, &parted);
     lmw_text_compat((lmw_str){parted.ptr, parted.len}, &compat);
     for (const char *p = compat.failed ? "" : compat.ptr; *p;) {
         size_t n = 0, i = 0;
@@ -73,14 +108,6 @@ static const char *skip_space(const char *p)
     return p;
 }
 
-static size_t n_digit(const char *p)
-{
-    size_t n = 0;
-    while (isdigit((unsigned char)p[n]))
-        n++;
-    return n;
-}
-
 /* Digits with or without separators; the end, with the digits in `text`. */
 static const char *integer(const char *p, char *text, size_t cap, size_t *len)
 {
@@ -101,6 +128,28 @@ static const char *integer(const char *p, char *text, size_t cap, size_t *len)
     }
 }
 
+/* 1.234,56 and 1.234.567,8: points that group and a decimal comma. The end, or NULL. */
+static const char *continental(const char *p, double *value, int *decimals)
+{
+    char text[64];
+    size_t first = n_digit(p), n = 0;
+    const char *q = p + first;
+    while (*q == '.' && n_digit(q + 1) == 3)
+        q += 4;
+    size_t part = *q == ',' ? n_digit(q + 1) : 0;
+    const char *end = q + 1 + part;
+    if (first == 0 || first > 3 || *p == '0' || q == p + first || part == 0 || part == 3 ||
+        (size_t)(end - p) >= sizeof text || ((*end == ',' || *end == '.') && n_digit(end + 1)))
+        return NULL;
+    for (const char *c = p; c < end; c++)
+        if (*c != '.')
+            text[n++] = *c == ',' ? '.' : *c;
+    text[n] = 0;
+    *value = strtod(text, NULL);
+    *decimals = (int)part;
+    return end;
+}
+
 /* A plain decimal: digits, separators, a point or a decimal comma, an exponent. */
 static const char *decimal(const char *p, double *value, int *decimals)
 {
@@ -108,6 +157,9 @@ static const char *decimal(const char *p, double *value, int *decimals)
     char text[CAP];
     size_t n;
     char *end;
+    const char *whole = continental(p, value, decimals);
+    if (whole)
+        return whole;
     p = integer(p, text, CAP - 80, &n);
     size_t part = (*p == '.' || (*p == ',' && n > 0)) ? n_digit(p + 1) : 0;
     if (*p == ',' && (part == 3 || p[part + 1] == ',')) /* 1,2,3 is a list */
@@ -252,10 +304,34 @@ static const char *unsigned_at(const char *p, struct lmw_number *n)
     return scale(q, n);
 }
 
+/* Whether the minus is the sign of the number behind it. Not one that takes away (5 - 3, 5-3, 2-3
+ * hours), and not the mark of a list's item; a word may stand before it ("it is -3"). */
+static bool is_sign(const char *begin, const char *minus)
+{
+    const char *b = minus;
+    bool attached = minus[1] != ' ';
+    while (b > begin && strchr("$ ", b[-1]))
+        b--;
+    if (b == begin)
+        return true;
+    if (b[-1] == '\n')
+        return attached;
+    if (isalpha((unsigned char)b[-1]))
+        return attached && b < minus;
+    return !isdigit((unsigned char)b[-1]) && !strchr(")}%", b[-1]);
+}
+
+/* Whether the point ends a word: Rs.500. */
+static bool is_abbreviation(const char *begin, const char *point)
+{
+    return point > begin && isalpha((unsigned char)point[-1]);
+}
+
 bool lmw_number_next(const char **text, const char *begin, struct lmw_number *out)
 {
     for (const char *p = *text; *p; p++) {
-        bool inside = p > begin && (isalnum((unsigned char)p[-1]) || p[-1] == '.');
+        bool inside = p > begin && (isalnum((unsigned char)p[-1]) ||
+                                    (p[-1] == '.' && !is_abbreviation(begin, p - 1)));
         if (inside || !(isdigit((unsigned char)*p) || (*p == '.' && n_digit(p + 1) > 0) ||
                         strncmp(p, "\\frac", 5) == 0))
             continue;
@@ -266,11 +342,7 @@ bool lmw_number_next(const char **text, const char *begin, struct lmw_number *ou
         const char *q = p; /* back over currency, to a sign */
         while (q > begin && (strchr("$ ", q[-1]) || (q[-1] & 0x80)))
             q--;
-        const char *s = q > begin && q[-1] == '-' ? q - 1 : NULL;
-        const char *b = s;
-        while (b && b > begin && strchr("$ ", b[-1]))
-            b--;
-        if (s && (b == begin || !(isalnum((unsigned char)b[-1]) || strchr(")}%", b[-1]))))
+        if (q > begin && q[-1] == '-' && is_sign(begin, q - 1))
             out->value = -out->value;
         *text = end;
         return true;

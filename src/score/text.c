@@ -48,6 +48,34 @@ void lmw_text_compat(lmw_str s, struct lmw_buf *out)
     free(t);
 }
 
+/* The plain form of a raised digit or minus; 0 for anything else. */
+static char lowered(utf8proc_int32_t c)
+{
+    if (c >= 0x2074 && c <= 0x2079)
+        return (char)('0' + (c - 0x2070));
+    return c == 0x2070   ? '0'
+           : c == 0xb9   ? '1'
+           : c == 0xb2   ? '2'
+           : c == 0xb3   ? '3'
+           : c == 0x207b ? '-'
+                         : 0;
+}
+
+size_t lmw_text_exponent(const char *p, struct lmw_buf *out)
+{
+    utf8proc_int32_t c;
+    utf8proc_ssize_t length;
+    size_t n = 0;
+    char plain;
+    while ((length = utf8proc_iterate((const utf8proc_uint8_t *)p + n, -1, &c)) > 0 &&
+           (plain = lowered(c))) {
+        lmw_buf_printf(out, "%s%c", n ? "" : "^{", plain);
+        n += (size_t)length;
+    }
+    lmw_buf_str(out, n ? "}" : "");
+    return n;
+}
+
 static bool is_sign(utf8proc_int32_t c)
 {
     utf8proc_category_t k = utf8proc_category(c);
