@@ -374,6 +374,10 @@ static int run(struct route_job *j, const struct texts *t, const struct strs *po
 {
     verb_fn *verb = find_verb(pos);
     int rc = verb ? read_texts(t, j) : cli_usage("route", "say what: simulate, day or fit");
+    if (rc < 0 && verb == route_day && (j->by || j->curve))
+        rc = cli_usage("route", "--by and --curve are not for a day");
+    if (rc < 0 && verb != route_day && j->day.traffic.trace)
+        rc = cli_usage("route", "--trace is for a day");
     if (rc < 0 && verb == route_fit && !j->out)
         rc = cli_usage("route", "say where the router goes: -o ROUTER.json");
     if (rc < 0 && verb == route_fit && j->model && strcmp(j->features, "embedding") != 0)

@@ -86,9 +86,20 @@ static void put_years(const struct trend *a, struct lmw_buf *out)
     lmw_grid_free(&g);
 }
 
-static void put_factor(struct lmw_interval v, const char *what, struct lmw_buf *out)
+/* "~" where some of the records that carry the split have estimated joules. */
+static const char *estimate_of(const struct trend *a, const struct lmw_split *s)
 {
-    lmw_buf_printf(out, "%.2fx", v.value);
+    for (int i = 0; i < s->n_run; i++) {
+        if (a->f->run[s->run[i]].estimated)
+            return "~";
+    }
+    return "";
+}
+
+static void put_factor(const char *estimate, struct lmw_interval v, const char *what,
+                       struct lmw_buf *out)
+{
+    lmw_buf_printf(out, "%s%.2fx", estimate, v.value);
     if (isfinite(v.lower))
         lmw_buf_printf(out, " [%.2f, %.2f]", v.lower, v.upper);
     lmw_buf_printf(out, " %s", what);
@@ -97,11 +108,12 @@ static void put_factor(struct lmw_interval v, const char *what, struct lmw_buf *
 static void put_split(const struct trend *a, struct lmw_buf *out)
 {
     const struct lmw_split *s = chosen(a);
+    const char *estimate = estimate_of(a, s);
     if (!isfinite(a->t.total.value)) {
         lmw_buf_printf(out, "The gain is not known: %s.\n", a->t.published.why);
         return;
     }
-    put_factor(a->t.total, "in all", out);
+    put_factor(estimate, a->t.total, "in all", out);
     if (!s->known) {
         lmw_buf_printf(out, ". What of it is the models' and what the machines' is not known: %s",
                        s->why);
@@ -113,9 +125,9 @@ static void put_split(const struct trend *a, struct lmw_buf *out)
         return;
     }
     lmw_buf_str(out, " = ");
-    put_factor(s->model, "by the model", out);
+    put_factor(estimate, s->model, "by the model", out);
     lmw_buf_str(out, " times ");
-    put_factor(s->hardware, "by the machine", out);
+    put_factor(estimate, s->hardware, "by the machine", out);
     lmw_buf_printf(out, " (%s; from", a->method);
     for (int i = 0; i < s->n_run; i++)
         lmw_buf_printf(out, "%s %s", i ? "," : "", a->f->run[s->run[i]].run.name);

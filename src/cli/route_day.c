@@ -100,12 +100,13 @@ static const struct unit *unit_of(const struct lmw_day *d, int n)
 static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
                       const struct lmw_day *cloud, const struct unit *unit, const char *estimate)
 {
-    char local[32], right[32], energy[40], saved[32], wasted[40], usd[40], wait[40], p95[40],
+    char local[32], right[32], energy[40], saved[40], wasted[40], usd[40], wait[40], p95[40],
         response[40], busy[32];
     route_put(local, (double)d->n_local / (double)d->n, 100, 1);
     route_put(right, (double)d->n_right / (double)d->n, 100, 1);
     route_amount(energy, estimate, d->total[LMW_JOULES] / unit->joules, 3);
-    route_put(saved, saving(d, cloud, LMW_JOULES), 100, 1);
+    snprintf(saved, sizeof saved, "%s", isfinite(saving(d, cloud, LMW_JOULES)) ? estimate : "");
+    route_put(saved + strlen(saved), saving(d, cloud, LMW_JOULES), 100, 1);
     route_amount(wasted, estimate, d->wasted_j / unit->joules, 3);
     route_amount(usd, "", d->total[LMW_USD], 2);
     route_amount(wait, "", d->wait.mean, 2);

@@ -119,13 +119,14 @@ static void put_json(json_t *o, const struct route_job *j, const struct part *pa
 /* ---- the table ---- */
 
 /* "80.4 [79.1, 81.6]", in percent. */
-static void put_percent(char out[64], const struct lmw_interval *x)
+static void put_percent(char out[64], const char *estimate, const struct lmw_interval *x)
 {
     char v[32], lower[32], upper[32];
     route_put(v, x->value, 100, 1);
     route_put(lower, x->lower, 100, 1);
     route_put(upper, x->upper, 100, 1);
-    snprintf(out, 64, isfinite(x->lower) ? "%s [%s, %s]" : "%s", v, lower, upper);
+    estimate = isfinite(x->value) ? estimate : "";
+    snprintf(out, 64, isfinite(x->lower) ? "%s%s [%s, %s]" : "%s%s", estimate, v, lower, upper);
 }
 
 static int name_width(const struct part *p)
@@ -149,9 +150,9 @@ static void print_strategy(int width, const struct lmw_strategy *s, const struct
 {
     char local[32], right[64], kept[32], saved[64], compute[32], cost[32], j[40], wasted[40];
     route_put(local, r->share_local.value, 100, 1);
-    put_percent(right, &r->accuracy);
+    put_percent(right, "", &r->accuracy);
     route_put(kept, r->quality_kept.value, 100, 1);
-    put_percent(saved, &r->saving[LMW_JOULES]);
+    put_percent(saved, estimate, &r->saving[LMW_JOULES]);
     route_put(compute, r->saving[LMW_FLOPS].value, 100, 1);
     route_put(cost, r->saving[LMW_USD].value, 100, 1);
     route_amount(j, estimate, r->mean[LMW_JOULES], 3);

@@ -63,7 +63,8 @@ static void finish(struct lmw_coverage *c)
 {
     double n = (double)c->n, k = (double)c->n_right;
     c->share = (struct lmw_interval){n > 0 ? k / n : (double)NAN, (double)NAN, (double)NAN, c->n};
-    lmw_wilson(k, n, 1.96, &c->share.lower, &c->share.upper);
+    if (n > 1)
+        lmw_wilson(k, n, 1.96, &c->share.lower, &c->share.upper);
 }
 
 /* The mean of the data sets' shares, and the standard error of a mean of independent proportions:

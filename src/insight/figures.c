@@ -305,7 +305,7 @@ static size_t known_values(const double *v, size_t n, double *out)
 }
 
 /* Quantiles of one value follow each other in the table: it is taken once. */
-static int quantiles(const struct lmw_frame *f, const struct lmw_frame_run *run,
+static int quantiles(const struct lmw_frame *f, const struct lmw_frame_run *run, int n_question,
                      struct lmw_interval *figure, struct lmw_arena scratch, struct lmw_err *err)
 {
     double *x = LMW_NEW(&scratch, double, run->n ? run->n : 1);
@@ -322,6 +322,8 @@ static int quantiles(const struct lmw_frame *f, const struct lmw_frame_run *run,
         }
         figure[k] =
             recipes[k].form == QUANTILE ? quantile_of(x, n, recipes[k].p) : largest_of(x, n);
+        if (n_question < 2)
+            figure[k].lower = figure[k].upper = (double)NAN;
     }
     return LMW_OK;
 }
@@ -356,7 +358,7 @@ int lmw_run_figures(const struct lmw_frame *f, int i_run, const struct run_units
     lmw_resample_draw(resample, u->n_unit);
     int rc = ratios(f, run, u, resample, figure, scratch, err);
     if (rc == LMW_OK)
-        rc = quantiles(f, run, figure, scratch, err);
+        rc = quantiles(f, run, u->n_question, figure, scratch, err);
     figure[LMW_FIG_ACCURACY] = accuracy(f, run, u->n_question);
     return rc;
 }

@@ -67,6 +67,11 @@ static void put_energy(const struct lmw_comparison *c, struct lmw_buf *out)
         lmw_buf_str(out, c->a->estimated || c->b->estimated ? "~" : "");
         put_times(*r, out);
         lmw_buf_str(out, clear ? " the joules" : ")");
+        if (r->n < c->n_common) {
+            lmw_buf_str(out, " where both are known (");
+            put_count(r->n, out);
+            lmw_buf_str(out, ")");
+        }
     }
 }
 
@@ -89,16 +94,18 @@ static bool same(const char *a, const char *b)
 }
 
 /* "lower" where b has less; ratios are given as a number above 1 with its direction in words. */
-static void put_machine_ratio(const char *what, struct lmw_interval r, struct lmw_buf *out)
+static void put_machine_ratio(const char *what, const char *estimate, struct lmw_interval r,
+                              struct lmw_buf *out)
 {
     bool less = r.value < 1;
     struct lmw_interval up =
         less ? (struct lmw_interval){1 / r.value, 1 / r.upper, 1 / r.lower, r.n} : r;
     if (isfinite(r.lower) && !is_clear(r, 1)) {
-        lmw_buf_printf(out, "about the same %s (", what);
+        lmw_buf_printf(out, "about the same %s (%s", what, estimate);
         put_times(r, out);
         lmw_buf_str(out, ")");
     } else {
+        lmw_buf_str(out, estimate);
         put_times(up, out);
         lmw_buf_printf(out, " %s %s", less ? "lower" : "higher", what);
     }
@@ -114,12 +121,13 @@ static void put_machines(const struct lmw_comparison *c, struct lmw_buf *out)
     if (!same(a->model, b->model) || !a->machine || !b->machine || same(a->machine, b->machine) ||
         !(by_watts || by_joules))
         return;
+    const char *estimate = a->estimated || b->estimated ? "~" : "";
     lmw_buf_printf(out, " The same model, %s, has ", a->model);
     if (by_watts)
-        put_machine_ratio("IPW", ipw, out);
+        put_machine_ratio("IPW", estimate, ipw, out);
     lmw_buf_str(out, by_watts && by_joules ? " and " : "");
     if (by_joules)
-        put_machine_ratio("IPJ", ipj, out);
+        put_machine_ratio("IPJ", estimate, ipj, out);
     lmw_buf_printf(out, " on %s than on %s", b->machine, a->machine);
     if (!same(a->quantization, b->quantization) && (a->quantization || b->quantization))
         lmw_buf_printf(out, " (at %s and %s)", b->quantization ? b->quantization : "unknown bits",

@@ -26,6 +26,14 @@ write("estimates", ("e", 10, {**measured, "energy_method": "estimate"}),
       ("f", 10, {**measured, "energy_method": "estimate"}))
 write("tdp", ("f", 10, {**measured, "energy_basis": "~tdp"}))
 
+def dated(year, watts):
+    return {**measured, "energy_uj": watts * 10**6, "energy_method": "estimate", "model": f"m{year}",
+            "machine": f"x{year}", "model_date": str(year)}
+
+
+write("estimated_years", ("a", 10, dated(2023, 8)), ("b", 10, dated(2024, 4)))
+write("one", *(("a", 1, {**measured, "repeat": i}) for i in range(40)))
+
 even = {"energy_uj": 10**7, "score": lambda i: i % 2}
 write("alike", ("a", 10, {"model": "a", **even}), ("b", 10, {"model": "b", **even}))
 write("half", ("a", 10, {"model": "a", "energy_uj": 10**7, "score": 0}), ("b", 10, {"model": "b", "score": 1}))

@@ -155,6 +155,19 @@ static void one_question_tells_no_joules_apart(void **state)
     says(&c, "; their joules cannot be told apart (50.00x), on 1 common question.");
 }
 
+/* Joules of a few questions are not said to be those of all. */
+static void joules_of_some_questions(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = run(f, "a"), b = run(f, "b");
+    for (int i = 0; i < 40; i++) {
+        add(f, a, i, 1, i < 20 ? 1 : 0, "box", "rapl");
+        add(f, b, i, 1, 2, "box", "rapl");
+    }
+    struct lmw_comparison c = compare(f);
+    says(&c, "the joules where both are known (20), on 40 common questions.");
+}
+
 static void nothing_in_common(void **state)
 {
     struct fixture *f = *state;
@@ -257,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_model_on_two_machines, setup, teardown),
         cmocka_unit_test_setup_teardown(never_right_on_one_machine, setup, teardown),
         cmocka_unit_test_setup_teardown(one_question_tells_no_joules_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(joules_of_some_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_in_common, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_vary, setup, teardown),
         cmocka_unit_test_setup_teardown(golden_lines, setup, teardown),
