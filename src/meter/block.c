@@ -105,7 +105,6 @@ static void get_text(struct reader *r, char *out, size_t cap)
 
 static void get_info(struct reader *r, struct lmw_source_info *info)
 {
-    const int64_t max_window_ns = 3600000000000;
     int version = r->p[4];
     info->reading = (enum lmw_reading)r->p[5];
     r->p += 6;
@@ -121,7 +120,7 @@ static void get_info(struct reader *r, struct lmw_source_info *info)
     info->present = true;
     if (info->wrap_uj < 0 || info->max_power_mw < 0 || error_ppm < 0 || error_ppm > 100000000 ||
         (info->window_ns != LMW_NULL &&
-         (info->window_ns < 0 || info->window_ns > max_window_ns)) ||
+         (info->window_ns < 0 || info->window_ns > SERIES_MAX_WINDOW_NS)) ||
         (info->period_ns != LMW_NULL && info->period_ns <= 0) ||
         (info->resolution_uj != LMW_NULL && info->resolution_uj < 0))
         r->failed = true;

@@ -30,6 +30,8 @@ enum sample_flag {
 
 /* Times of outside bytes stay within this, so that any two can be subtracted. */
 #define SERIES_MAX_NS (INT64_MAX / 2)
+/* And the windows of means: two years, of which a few more fit into a time. */
+#define SERIES_MAX_WINDOW_NS (SERIES_MAX_NS / 64)
 
 struct sample {
     int64_t t_ns;

@@ -524,6 +524,45 @@ static void an_acpi_meter_measures_the_host_by_long_means(void **state)
     assert_int_equal(measure(&x, "hwmon"), 312000);
 }
 
+/* Bytes of samples that were stored, read again. */
+static int read_block(void *arg, const struct lmw_source_info *source, const void *bytes, size_t n,
+                      struct lmw_err *err)
+{
+    struct lmw_trace *t;
+    assert_int_equal(lmw_trace_open(&t, NULL, err), LMW_OK);
+    int rc = lmw_trace_block(t, bytes, n, err);
+    assert_int_equal(lmw_trace_info(t)->window_ns, source->window_ns);
+    lmw_trace_close(t);
+    return rc;
+}
+
+static void samples_of_a_mean_over_a_day_can_be_read_again(void **state)
+{
+    struct machine x;
+    begin(&x);
+    chip(&x, 0, "power_meter", "ACPI000D:00");
+    value(&x, 0, "power1_average", "100000000");
+    value(&x, 0, "power1_average_interval", "86400000");
+    start(&x, "hwmon");
+    mark(&x);
+    if (lmw_meter_drain(x.m, read_block, NULL, &x.err) < 0)
+        fail_msg("%s", x.err.msg);
+    end(&x);
+}
+
+/* Milliseconds that no clock counts to are no window. */
+static void a_window_beyond_reason_is_not_known(void **state)
+{
+    struct machine x;
+    begin(&x);
+    chip(&x, 0, "power_meter", "ACPI000D:00");
+    value(&x, 0, "power1_average", "100000000");
+    value(&x, 0, "power1_average_interval", "9000000000000");
+    list(&x, "hwmon");
+    assert_int_equal(named(&x, "hwmon:power_meter")->window_ns, LMW_NULL);
+    end(&x);
+}
+
 static void a_processor_is_preferred_to_its_host_and_never_added(void **state)
 {
     struct machine x;
@@ -711,6 +750,8 @@ int main(void)
         cmocka_unit_test(other_boards_have_other_totals),
         cmocka_unit_test(a_total_without_one_of_its_rails_is_none),
         cmocka_unit_test(an_acpi_meter_measures_the_host_by_long_means),
+        cmocka_unit_test(samples_of_a_mean_over_a_day_can_be_read_again),
+        cmocka_unit_test(a_window_beyond_reason_is_not_known),
         cmocka_unit_test(a_processor_is_preferred_to_its_host_and_never_added),
         cmocka_unit_test(two_meters_of_one_host_are_not_added),
         cmocka_unit_test(grace_contains_its_cores),

@@ -221,7 +221,7 @@ static void choose_file(struct source *s, const struct channel *c)
     lmw_chip_path(c->chip, attribute, s->file[0].path, sizeof s->file[0].path);
     snprintf(attribute, sizeof attribute, "%.8s%d_average_interval", c->type, c->n);
     int64_t ms = lmw_chip_i64(c->chip, attribute);
-    bool told = ms != LMW_NULL && ms > 0 && ms < INT64_MAX / 1000000;
+    bool told = ms != LMW_NULL && ms > 0 && ms < SERIES_MAX_WINDOW_NS / 1000000;
     s->info.window_ns = told ? ms * 1000000 : LMW_NULL;
 }
 
