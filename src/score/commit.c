@@ -37,24 +37,26 @@
     "[(\\[](?<m>[A-Z])[)\\]]|(?<m>[A-Z])(?=\\s*(?:\\z|[\\n.,;]|and\\b|or\\b))))"     \
     "(?!\\s+(?:is|was|can|has|would|does)\\b))?"
 /* What stands between "is" and the letter. */
-#define FILL                                                                                 \
-    "(?:[\\s:=(\\[,#>~-]|\\.{3}|(?:the|most|likely|probably|clearly|definitely|simply|thus|" \
-    "therefore|then|hence|indeed|actually|still|also|option|choice|answer|letter|number|"    \
-    "statement|correct|best|right|one|is|be|given|by|as|follows|following|final|"            \
-    "boxed)\\b){0,24}+"
-#define CUE                                                                           \
-    "(?<![A-Za-z])(?<!wrong )(?<!incorrect )(?<!if the )(?<!whether the )(?:answers?" \
-    "(?:\\s+(?:choice|option|key|letter))?|(?:correct|right|best|final|chosen|"       \
-    "appropriate)\\s+(?:choice|option|letter|response|one|statement)|"                \
-    "respuesta(?: correcta)?|resposta(?: correta)?|antwort|r\u00e9ponse|risposta|"    \
-    "response(?=\\s*:)|"                                                              \
-    "\u043e\u0442\u0432\u0435\u0442|\u7b54\u6848|\u7b54\u3048|\uc815\ub2f5)(?![a-z])"
+#define FILL                                                                                      \
+    "(?:[\\s:=(\\[,#>~-]|\\.{3}|(?:the|most|likely|probably|clearly|definitely|simply|thus|"      \
+    "therefore|then|hence|indeed|actually|still|also|option|choice|answer|letter|number|"         \
+    "statement|correct|best|right|one|is|be|given|by|as|follows|following|final|"                 \
+    "boxed|la|el|le|il|donc|daher|opci\u00f3n|op\u00e7\u00e3o|opzione|(?:a\\s+)?(?:letra|lettre|" \
+    "lettera))\\b){0,24}+"
+#define CUE                                                                             \
+    "(?<![A-Za-z])(?<!wrong )(?<!incorrect )(?<!if the )(?<!whether the )(?:answers?"   \
+    "(?:\\s+(?:choice|option|key|letter))?|(?:correct|right|best|final|chosen|"         \
+    "appropriate)\\s+(?:choice|option|letter|response|one|statement)|"                  \
+    "respuesta(?: correcta)?|resposta(?: correta)?|antwort|r\u00e9ponse(?: correcte)?|" \
+    "risposta(?: corretta)?|(?:response|ans)(?=\\s*:)|"                                 \
+    "\u043e\u0442\u0432\u0435\u0442|\u7b54\u6848|\u7b54\u3048|\u6b63\u89e3|"            \
+    "(?<!\u4e0d)\u6b63\u786e\u9009\u9879|\uc815\ub2f5)(?![a-z])"
 #define GAP                                                                               \
     "(?:,?\\s+(?:to|for|of|in|among|from|that|based|given|according|here|provided|above|" \
     "below|then|choice|would|should|must|will)\\b[^.:\\n]{0,80}?)?"
 #define LINK                                                                             \
-    "\\s*(?::|=|->|=>|\u2192|-|\n|(?:is|are|was|be|es|ist|est)\\b|\u00e9|\u00e8|\u662f|" \
-    "\u4e3a|\u306f)"
+    "\\s*(?::|=|->|=>|\u2192|-|\u2013|\u2014|\n|(?:is|are|was|be|es|ist|lautet|est)\\b|" \
+    "\u00e9|\u00e8|\u662f|\u4e3a|\u306f|\uc740|\ub294)"
 #define RIGHT                                                                             \
     "(?:\\s+(?:indeed|therefore|thus|clearly|definitely|probably|likely|the|my|our|only|" \
     "best|correct|right|most|accurate|appropriate|suitable|plausible|final))*"            \

@@ -5,8 +5,9 @@
  *
  * Separators group three digits each (after the first group, which may have fewer; 1,00,000 is
  * read, too), and so do points before a decimal comma (1.234,56); a lone comma with another number
- * of digits behind it is a decimal comma (3,14). A sign counts where nothing to be subtracted from stands before it. Digits inside a word (B2, x1)
- * are no number. Dollar signs and other currency around a number are not part of it.
+ * of digits behind it is a decimal comma (3,14). A sign counts where nothing to be subtracted from
+ * stands before it. Digits inside a word (B2, x1) are no number. Dollar signs and other currency
+ * around a number are not part of it.
  *
  * The text is plain ASCII where it matters: lmw_number_plain makes it so. */
 #include "score/number.h"

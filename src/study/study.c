@@ -157,9 +157,12 @@ static int make_plans(const struct study *st, struct plan *plans, struct lmw_err
 /* An earlier run that opens the same; NULL. */
 static const struct plan *is_tried(const struct plan *plans, const struct plan *p)
 {
+    const struct lmw_backend_opts *a = &p->opts->backend_opts;
     for (const struct plan *q = plans; q < p; q++) {
-        if (q->opts->backend == p->opts->backend &&
-            strcmp(q->opts->backend_opts.model, p->opts->backend_opts.model) == 0)
+        const struct lmw_backend_opts *b = &q->opts->backend_opts;
+        if (q->opts->backend == p->opts->backend && strcmp(a->model, b->model) == 0 &&
+            lmw_text_eq(a->url, b->url) && lmw_text_eq(a->command, b->command) &&
+            lmw_text_eq(a->api_key_env, b->api_key_env))
             return q;
     }
     return NULL;

@@ -118,7 +118,7 @@ static inline int fake_open(void **state, const struct lmw_backend_opts *opts, s
 {
     fake.n_open++;
     *state = &fake;
-    return strstr(opts->model, "unloadable")
+    return strstr(opts->model, "unloadable") || (opts->url && strstr(opts->url, "unloadable"))
                ? lmw_fail(err, LMW_EFORMAT, "%s: no model", opts->model)
                : LMW_OK;
 }

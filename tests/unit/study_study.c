@@ -419,6 +419,24 @@ static void test_a_model_that_does_not_load(void **state)
     lmw_store_close(s);
 }
 
+/* One model on two servers is two things to try: the second may be the one that is not there. */
+static void test_a_second_server_that_is_not_there(void **state)
+{
+    struct one o = one_run();
+    o.run.run = "r/{hash}";
+    struct lmw_study_opts asked[2] = {o.run, o.run};
+    struct lmw_study_run runs[2];
+    struct lmw_err err;
+    struct lmw_store *s = open_store();
+    asked[0].backend_opts.url = "http://there";
+    asked[1].backend_opts.url = "http://unloadable";
+    o.study.runs = asked;
+    o.study.n_run = 2;
+    assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_EFORMAT);
+    assert_int_equal(fake.n_answer, 0);
+    lmw_store_close(s);
+}
+
 static void test_stopping_and_going_on(void **state)
 {
     struct one o = one_run();
@@ -618,6 +636,7 @@ int main(void)
         TEST(test_an_order_by_a_seed),
         TEST(test_what_is_wrong_is_said_before_anything_is_loaded),
         TEST(test_a_model_that_does_not_load),
+        TEST(test_a_second_server_that_is_not_there),
         TEST(test_stopping_and_going_on),
         TEST(test_killed_at_random_ten_times),
         TEST(test_pending_energy_of_a_killed_process),
