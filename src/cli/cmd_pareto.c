@@ -79,6 +79,7 @@ static json_t *row_json(const struct axes *a, int row)
     lmw_json_put(o, "machine", lmw_json_text(s->machine));
     lmw_json_put(o, "workload", lmw_json_text(s->workload));
     lmw_json_put(o, "energy_basis", lmw_json_text(s->basis));
+    lmw_json_put(o, "n_energy_imputed", json_integer(s->n_imputed));
     for (int i = 0; i < a->n; i++)
         lmw_json_put(o, lmw_figures[a->figure[i]].key, lmw_json_interval(s->figure[a->figure[i]]));
     lmw_json_put(o, "front", json_boolean(is_front(a, row)));

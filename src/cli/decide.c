@@ -74,6 +74,17 @@ int decide_figure(const char *key)
     return -1;
 }
 
+/* What was asked to be made up is counted where it is used. */
+static void put_imputed(struct decide *d)
+{
+    int64_t n = 0;
+    for (int i = 0; i < d->frame.n_run; i++)
+        n += d->frame.run[i].n_imputed;
+    if (n)
+        lmw_buf_printf(&d->out, "imputed: the joules of %lld records are mean power x latency\n",
+                       (long long)n);
+}
+
 static int print(struct decide *d, json_t *result, struct lmw_err *err)
 {
     char *dump = d->json ? json_dumps(result, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
@@ -109,8 +120,10 @@ int decide(struct decide *d, decide_fn *fn, void *arg)
         rc = load(d, &err);
     if (rc == LMW_OK)
         rc = fn(d, arg, &result, &err);
-    if (rc == LMW_OK)
+    if (rc == LMW_OK) {
+        put_imputed(d);
         rc = print(d, result, &err);
+    }
     json_decref(result);
     lmw_buf_free(&d->out);
     lmw_store_close(d->db);

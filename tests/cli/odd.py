@@ -32,6 +32,7 @@ def dated(year, watts):
 
 
 write("estimated_years", ("a", 10, dated(2023, 8)), ("b", 10, dated(2024, 4)))
+write("watts", ("a", 10, {"power_mean_mw": 1000, "latency_ns": 10**9, "score": 1}))
 write("one", *(("a", 1, {**measured, "repeat": i}) for i in range(40)))
 
 even = {"energy_uj": 10**7, "score": lambda i: i % 2}
