@@ -52,4 +52,14 @@ for scheme in light dark; do
     want '"after":"It keeps 26.7 % of the queries local, saves 24.0 % of the joules, and 96.3 % of the answers'
     case $scheme in light) want '"page":1,' ;; dark) want '"page":0.0' ;; esac
 done
+
+# Of a cloud that is never right, and of nothing that could be saved, nothing is said.
+for run in local cloud; do
+    for i in 1 2 3; do echo "{\"run\":\"$run\",\"query_id\":\"q$i\",\"score\":$([ $run = local ] && echo 1 || echo 0)}"; done
+done >never.jsonl
+{ "$program" import never.jsonl --store n.db && "$program" report --store n.db --html never.html --local local --cloud cloud; } >page.log 2>&1 ||
+    { cat page.log; exit 1; }
+draw never.html light
+grep -q 'It keeps 80.0 % of the queries local, and 80.0 % of the answers are right (- of the cloud' dom.html ||
+    { echo "of a cloud that is never right: $(grep -o 'It keeps[^<]*' dom.html)"; n_bad=$((n_bad + 1)); }
 exit $n_bad
