@@ -23,8 +23,9 @@ struct lmw_http_reader {
      * worth another try. */
     int (*data)(void *arg, lmw_str bytes, struct lmw_err *err);
     int (*end)(void *arg, struct lmw_err *err);
-    /* Another status, with the first 64 KB of its body: says so in err, and sets the call's rc where
-     * it is not LMW_EIO, which alone is worth another try. True: ask again at once, differently. */
+    /* Another status, with the first 64 KB of its body: says so in err, and sets the call's rc
+     * where it is not LMW_EIO, which alone is worth another try. True: ask again at once,
+     * differently. */
     bool (*refused)(void *arg, int status, lmw_str body, struct lmw_err *err);
     /* The attempt is over; status 0: there was no answer. */
     void (*over)(void *arg, int status);

@@ -234,6 +234,16 @@ int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const ch
                     names[0] ? names : "none");
 }
 
+/* Whose fault it is: the question's, that is too long; the account's, whose key or credit is gone
+ * for every question; else one cannot tell. */
+static int fault_of(int status, const char *what)
+{
+    if (status == 401 || status == 402 || (status == 429 && strstr(what, "current quota")))
+        return LMW_EUNAVAILABLE;
+    bool is_refused = status == 400 || status == 413 || status == 422 || status == 500;
+    return is_refused && lmw_wire_is_too_long(what) ? LMW_EARG : LMW_EIO;
+}
+
 int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, lmw_str body,
                        struct lmw_err *err)
 {
@@ -246,19 +256,17 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
         snprintf(message, sizeof message, "%.*s", body.len < 200 ? (int)body.len : 200, body.ptr);
     json_decref(j);
     const char *what = message[0] ? message : "it says nothing more";
+    int code = fault_of(status, what);
     if (status == 401 && !r->key_env)
-        return lmw_fail(err, LMW_EIO,
+        return lmw_fail(err, code,
                         "%s answered 401 (%s): it wants an API key; --api-key-env names the "
                         "environment variable that holds one",
                         url, what);
     if (status == 401 || status == 403)
-        return lmw_fail(err, LMW_EIO, "%s answered %d (%s)%s%s", url, status, what,
+        return lmw_fail(err, code, "%s answered %d (%s)%s%s", url, status, what,
                         r->key_env ? ": look at the API key in " : "",
                         r->key_env ? r->key_env : "");
-    bool is_its_fault = (status == 400 || status == 413 || status == 422 || status == 500) &&
-                        lmw_wire_is_too_long(what);
-    return lmw_fail(err, is_its_fault ? LMW_EARG : LMW_EIO, "%s answered %d: %s", url, status,
-                    what);
+    return lmw_fail(err, code, "%s answered %d: %s", url, status, what);
 }
 
 /* --- asking --- */

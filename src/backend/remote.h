@@ -88,7 +88,8 @@ int lmw_remote_fetch(struct lmw_remote *r, const char *path, const char *post, j
 /* Says that the model is not in the list (whose objects are called by `key`), and what is. */
 int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const char *key,
                         struct lmw_err *err);
-/* What a refusal says, with what to do about it; LMW_EARG where the question is too long. */
+/* What a refusal says, with what to do about it: LMW_EARG where the question is too long,
+ * LMW_EUNAVAILABLE where no question would be answered (no key, no credit), else LMW_EIO. */
 int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, lmw_str body,
                        struct lmw_err *err);
 

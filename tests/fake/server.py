@@ -205,6 +205,8 @@ def fail(sock, kind, headers):
         whole(sock, 429, {"error": {"message": "slow down"}}, "application/json", f"Retry-After: {formatdate(0, usegmt=True)}")
     elif kind == "retrylong":
         whole(sock, 429, {"error": {"message": "come back tomorrow"}}, "application/json", "Retry-After: 86400")
+    elif kind == "quota":
+        whole(sock, 429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
     elif kind == "toolong":
         whole(sock, 400, {"error": {"message": "This model's maximum context length is 4096 tokens.", "code": 400}})
     elif kind == "oldllama":  # llama-server until September 2025: a field of its own
