@@ -100,10 +100,6 @@ int cli_meter_command(const struct lmw_meter_opts *opts, char **command, bool js
         struct lmw_span span = {lmw_meter_mark(m), LMW_NULL, LMW_NULL};
         status = run_command(command);
         rc = lmw_meter_end(m, &span, &e, &err);
-        if (rc == LMW_OK && lmw_energy_is_pending(&e)) { /* nobody will ask again */
-            lmw_meter_stop(m);
-            rc = lmw_meter_span(m, &span, &e, &err);
-        }
         double seconds = (double)(span.end_ns - span.start_ns) * 1e-9;
         if (rc == LMW_OK && json)
             print_json(lmw_meter_basis(m), &e, seconds, status);

@@ -417,13 +417,17 @@ int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy 
 {
     span->end_ns = lmw_meter_mark(m);
     int64_t settled_ns = span->end_ns + m->settle_ns;
-    for (int64_t t = settled_ns;; t += 50000000) {
+    for (int64_t t = settled_ns; t <= settled_ns + 1000000000; t += 50000000) {
         lmw_sleep_until_ns(t);
         lmw_meter_mark(m);
         int rc = lmw_meter_span(m, span, out, err);
-        if (rc < 0 || !lmw_energy_is_pending(out) || t - settled_ns >= 1000000000)
+        if (rc < 0 || !lmw_energy_is_pending(out))
             return rc;
     }
+    m->final = true; /* nobody will ask again */
+    int rc = lmw_meter_span(m, span, out, err);
+    m->final = false;
+    return rc;
 }
 
 int64_t lmw_meter_power_mw(struct lmw_meter *m, int64_t from_ns)

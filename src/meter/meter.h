@@ -127,7 +127,7 @@ int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_
                    struct lmw_err *err);
 bool lmw_energy_is_pending(const struct lmw_energy *e);
 /* Ends the span with a mark, sleeps until it is settled, and asks. A source that is a second later
- * than its period leaves it pending. */
+ * than its period is not waited for: the reason says so, and is never "pending". */
 int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy *out,
                   struct lmw_err *err);
 /* The same, and how much of it each source measured (not valid: LMW_NULL). Returns how many there
