@@ -174,6 +174,9 @@ static void respell(const char *text, struct lmw_buf *out)
             bool is_unit = put_font(p + n, m, out);
             p += n + m + 1;
             p += is_unit ? unit_more(p) : 0;
+        } else if (lmw_text_is_power(text, p)) {
+            lmw_buf_str(out, "^");
+            p += 2;
         } else {
             p += n > 0 ? n - 1 : spell(p, out);
         }

@@ -87,6 +87,11 @@ void lmw_number_plain(lmw_str s, struct lmw_buf *out)
     lmw_text_compat((lmw_str){parted.ptr, parted.len}, &compat);
     for (const char *p = compat.failed ? "" : compat.ptr; *p;) {
         size_t n = 0, i = 0;
+        if (lmw_text_is_power(compat.ptr, p)) {
+            lmw_buf_str(out, "^");
+            p += 2;
+            continue;
+        }
         for (; i < sizeof plain / sizeof *plain; i++)
             if (strncmp(p, plain[i].from, n = strlen(plain[i].from)) == 0)
                 break;

@@ -76,6 +76,12 @@ size_t lmw_text_exponent(const char *p, struct lmw_buf *out)
     return n;
 }
 
+bool lmw_text_is_power(const char *begin, const char *p)
+{
+    return strncmp(p, "**", 2) == 0 && p > begin && isalnum((unsigned char)p[-1]) &&
+           isdigit((unsigned char)p[2]);
+}
+
 static bool is_sign(utf8proc_int32_t c)
 {
     utf8proc_category_t k = utf8proc_category(c);

@@ -12,6 +12,8 @@ void lmw_text_compat(lmw_str s, struct lmw_buf *out);
 /* Bytes of the raised digits and minus at p, which are appended as ^{2}, ^{-10}; 0 where there are
  * none. The compatibility form would make 10 squared a 102. */
 size_t lmw_text_exponent(const char *p, struct lmw_buf *out);
+/* Whether p is the ** of a power (10**2, x**2), not of bold text. */
+bool lmw_text_is_power(const char *begin, const char *p);
 /* Appends the words of a text in folded case, without punctuation and English articles, one space
  * between two. keep_numbers: signs inside numbers stay. */
 void lmw_text_fold(lmw_str s, bool keep_numbers, struct lmw_buf *out);
