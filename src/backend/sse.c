@@ -105,8 +105,8 @@ static bool is_field(lmw_str line, const char *name, lmw_str *value)
 static int take_line(struct lmw_sse *s, lmw_str line, lmw_str *data, struct lmw_err *err)
 {
     lmw_str value;
-    if (!s->begun && lmw_str_starts(line, "\xef\xbb\xbf"))
-        skip(&line, 3);
+    if (!s->begun)
+        line = lmw_str_unmark(line);
     s->begun = true;
     if (line.len == 0 && s->has_data) {
         s->given = true;

@@ -41,6 +41,11 @@ uint64_t lmw_str_hash_more(uint64_t so_far, lmw_str s)
     return so_far;
 }
 
+lmw_str lmw_str_unmark(lmw_str s)
+{
+    return lmw_str_starts(s, "\xef\xbb\xbf") ? (lmw_str){s.ptr + 3, s.len - 3} : s;
+}
+
 uint64_t lmw_str_hash(lmw_str s)
 {
     return lmw_str_hash_more(0xcbf29ce484222325u, s);

@@ -35,7 +35,9 @@ static inline bool lmw_text_eq(const char *a, const char *b)
 }
 bool lmw_str_among(lmw_str s, const char *const *list); /* ended by NULL */
 bool lmw_str_starts(lmw_str s, const char *prefix);
-lmw_str lmw_str_trim(lmw_str s);  /* ASCII white space on both ends */
+lmw_str lmw_str_trim(lmw_str s); /* ASCII white space on both ends */
+/* s without the byte order mark that some programs put in front of UTF-8. */
+lmw_str lmw_str_unmark(lmw_str s);
 uint64_t lmw_str_hash(lmw_str s); /* FNV-1a, 64 bits: stable across machines and versions */
 /* The hash of what had this hash so far, with s behind it. */
 uint64_t lmw_str_hash_more(uint64_t so_far, lmw_str s);

@@ -44,11 +44,9 @@ struct job {
     struct lmw_offset clock; /* zero without steps */
 };
 
-/* A file's text, behind the mark that some spreadsheets put in front of UTF-8. */
 static lmw_str text_of(const struct lmw_buf *b)
 {
-    size_t mark = b->len >= 3 && memcmp(b->ptr, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    return (lmw_str){b->ptr + mark, b->len - mark};
+    return lmw_str_unmark((lmw_str){b->ptr, b->len});
 }
 
 /* The next line, trimmed; the text goes on behind it. */

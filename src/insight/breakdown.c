@@ -50,15 +50,6 @@ static bool find_value(struct fields *f, const struct lmw_record *r, int i, cons
     return lmw_json_value(&j, &extra) && lmw_json_get(&extra, lmw_str_from(name), out);
 }
 
-/* A text that was cut ends with a whole character. */
-static void end_whole(char *text)
-{
-    lmw_str rest = lmw_str_from(text);
-    for (size_t n; rest.len && (n = lmw_utf8_len(rest)) > 0; rest.len -= n)
-        rest.ptr += n;
-    text[rest.ptr - text] = 0;
-}
-
 /* The field's value as text in buf; false when the record has no such field. */
 static bool value_of(struct fields *f, const struct lmw_record *r, int i, const char *name,
                      char *buf, struct lmw_arena scratch)
@@ -66,9 +57,8 @@ static bool value_of(struct fields *f, const struct lmw_record *r, int i, const 
     struct lmw_json_value v;
     bool there = find_value(f, r, i, name, &v) && v.kind != LMW_JSON_NULL;
     const char *text = there ? lmw_json_copy(&v, &scratch) : NULL;
-    size_t n = (size_t)snprintf(buf, MAX_TEXT, "%s", text ? text : "(none)");
-    if (n >= MAX_TEXT)
-        end_whole(buf);
+    snprintf(buf, MAX_TEXT, "%s", text ? text : "(none)");
+    lmw_utf8_mend(buf); /* it may be cut inside a character */
     return there;
 }
 

@@ -125,11 +125,6 @@ struct lmw_energy {
  * again. */
 int lmw_meter_span(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
                    struct lmw_err *err);
-bool lmw_energy_is_pending(const struct lmw_energy *e);
-/* Ends the span with a mark, sleeps until it is settled, and asks. A source that is a second later
- * than its period is not waited for: the reason says so, and is never "pending". */
-int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy *out,
-                  struct lmw_err *err);
 /* The same, and how much of it each source measured (not valid: LMW_NULL). Returns how many there
  * are; at most cap are written. */
 struct lmw_rail {
@@ -141,6 +136,12 @@ int lmw_meter_rails(struct lmw_meter *m, const struct lmw_span *span, struct lmw
 /* The same of n spans of which some may overlap, out[n]; see lmw_trace_share(). */
 int lmw_meter_share(struct lmw_meter *m, const struct lmw_span *spans, const double *tokens, int n,
                     struct lmw_energy *out, struct lmw_err *err);
+/* Whether it is not valid yet, but may be. */
+bool lmw_energy_is_pending(const struct lmw_energy *e);
+/* Ends the span with a mark, sleeps until it is settled, and asks. A source that is a second later
+ * than its period is not waited for: the reason says so, and is never "pending". */
+int lmw_meter_end(struct lmw_meter *m, struct lmw_span *span, struct lmw_energy *out,
+                  struct lmw_err *err);
 /* How long after its end a span is settled: the slowest source's period plus one sampling period.
  */
 int64_t lmw_meter_settle_ns(const struct lmw_meter *m);

@@ -52,13 +52,11 @@ static int parse_line(struct series *s, struct line_format *f, lmw_str line, str
 
 int lmw_series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err)
 {
-    struct csv c = {text.ptr, text.ptr + text.len, 0};
+    struct csv c = {lmw_str_unmark(text).ptr, text.ptr + text.len, 0};
     struct line_format f = {.known = true,
                             .reading = s->info.reading == LMW_POWER ? LMW_POWER : LMW_COUNTER,
                             .scale = 1};
     lmw_str line;
-    if (text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0)
-        c.p += 3;
     while (next_line(&c, &line)) {
         if (parse_line(s, &f, line, err) < 0)
             return lmw_wrap(err, "line %d", c.line);

@@ -211,9 +211,9 @@ static int read_next(struct arrivals *a, struct arrival *out, struct lmw_err *er
 {
     char line[MAX_LINE];
     int rc = read_line(a, line, err);
-    if (rc > 0 && a->n == 0) { /* the header, with or without a byte order mark */
-        size_t mark = strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-        rc = read_header(a, line + mark, err);
+    if (rc > 0 && a->n == 0) {
+        lmw_str header = lmw_str_unmark(lmw_str_from(line));
+        rc = read_header(a, line + (header.ptr - line), err);
         rc = rc < 0 ? rc : read_line(a, line, err);
     }
     return rc > 0 ? read_row(a, line, out, err) : rc;

@@ -69,8 +69,8 @@ int lmw_reader_open(struct reader *r, const char *path, struct lmw_err *err)
         return lmw_fail_errno(err, "cannot open %s", path);
     r->buf = malloc(r->cap);
     int rc = r->buf ? fill(r, err) : no_memory(r, err);
-    if (rc == LMW_OK && r->len >= 3 && memcmp(r->buf, "\xef\xbb\xbf", 3) == 0)
-        r->at = 3;
+    if (rc == LMW_OK)
+        r->at = r->len - lmw_str_unmark((lmw_str){r->buf, r->len}).len;
     if (rc < 0)
         lmw_reader_close(r);
     return rc;

@@ -180,8 +180,7 @@ void lmw_rows_stem(const char *path, char out[64])
 static int start(struct lmw_rows *r, struct lmw_err *err)
 {
     r->line = r->row_line = r->n = 0;
-    if (r->len >= 3 && memcmp(r->block, "\xef\xbb\xbf", 3) == 0)
-        r->at = 3;
+    r->at = r->len - lmw_str_unmark((lmw_str){r->block, r->len}).len;
     return 0;
 }
 

@@ -342,8 +342,8 @@ static int read_header(struct wall *w, int64_t until_ns, struct lmw_err *err)
             lmw_sleep_until_ns(lmw_now_ns() + 5000000);
             continue;
         }
-        if (n_line++ == 0 && line.len >= 3 && memcmp(line.ptr, "\xef\xbb\xbf", 3) == 0)
-            line = (lmw_str){line.ptr + 3, line.len - 3};
+        if (n_line++ == 0)
+            line = lmw_str_unmark(line);
         if (lmw_line_parse(line, &w->format, &x, err) < 0)
             return lmw_wrap(err, "%s: line %d", w->path, n_line);
     }
