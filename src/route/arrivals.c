@@ -6,9 +6,11 @@
  * traces' arrivals to follow Gamma distributions with shapes well below 1. Draws by Marsaglia and
  * Tsang (2000), "A simple method for generating gamma variables".
  *
- * A trace is CSV with a header that names a time column (seconds, t_ns for nanoseconds, or a date
- * and time of day) and, where it has them, the lengths in tokens; the names of BurstGPT's and
- * Azure's public traces are known. Times count from the first row and may not run backwards. */
+ * A trace is CSV with a header that names a time column (its unit by its name; or a date and time of
+ * day, of its zone where one is written behind it) and, where it has them, the lengths in tokens;
+ * the names of BurstGPT's and Azure's public traces are known. Times count from the first row and
+ * may not run backwards. Refused: times that no clock tells (2^36 s are two thousand years), which
+ * are of another unit than their column says. */
 #include "route/arrivals.h"
 
 #include <ctype.h>
@@ -16,7 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINE = 4096, MAX_COLUMN = 64 };
+#include "base/csv.h"
+
+enum { MAX_COLUMN = 256, MAX_FIELD = 64 };
+static const double most_seconds = 6.8719476736e10;
 
 /* ---- drawn ---- */
 
@@ -55,21 +60,27 @@ static int draw_next(struct arrivals *a, struct arrival *out)
 
 /* ---- read ---- */
 
-/* The next field, without quotes; *line goes behind its comma. NULL at the end. */
-static char *next_field(char **line)
+/* A cell of a row, short enough to be a time, a length or their names; longer ones are cut, and
+ * then none of those. */
+typedef char field_text[MAX_FIELD];
+
+/* The next cell; 0 behind the last, or what is wrong. The first has no comma before it. */
+static int next_field(lmw_str *rest, bool first, field_text out, struct lmw_buf *spare,
+                      struct lmw_err *err)
 {
-    char *p = *line, *comma;
-    if (!p)
-        return NULL;
-    if ((comma = strchr(p, ',')))
-        *comma++ = 0;
-    *line = comma;
-    while (isspace((unsigned char)*p) || *p == '"')
-        p++;
-    size_t n = strlen(p);
-    while (n && (isspace((unsigned char)p[n - 1]) || p[n - 1] == '"'))
-        p[--n] = 0;
-    return p;
+    struct lmw_csv_cell cell;
+    if (!first && !rest->len)
+        return 0;
+    size_t skip = !first;
+    while (skip < rest->len && (rest->ptr[skip] == ' ' || rest->ptr[skip] == '\t'))
+        skip++;
+    *rest = (lmw_str){rest->ptr + skip, rest->len - skip};
+    int rc = lmw_csv_cell(rest, ',', &cell, spare, err);
+    if (rc < 0)
+        return rc;
+    lmw_str text = lmw_str_trim(cell.text);
+    snprintf(out, MAX_FIELD, "%.*s", LMW_FMT(text));
+    return 1;
 }
 
 static const struct {
@@ -80,7 +91,12 @@ static const struct {
     {"timestamp", ARRIVAL_TIME, 1},
     {"t_s", ARRIVAL_TIME, 1},
     {"time", ARRIVAL_TIME, 1},
+    {"t_ms", ARRIVAL_TIME, 1e-3},
+    {"timestamp_ms", ARRIVAL_TIME, 1e-3},
+    {"t_us", ARRIVAL_TIME, 1e-6},
+    {"timestamp_us", ARRIVAL_TIME, 1e-6},
     {"t_ns", ARRIVAL_TIME, 1e-9},
+    {"timestamp_ns", ARRIVAL_TIME, 1e-9},
     {"t_start_ns", ARRIVAL_TIME, 1e-9},
     {"arrival_time", ARRIVAL_TIME, 1},
     {"request tokens", ARRIVAL_ASKED, 0},
@@ -93,26 +109,33 @@ static const struct {
     {"output_tokens", ARRIVAL_TOLD, 0},
 };
 
-static int read_header(struct arrivals *a, char *line, struct lmw_err *err)
+static void take_name(struct arrivals *a, const char *name, int at)
 {
+    for (size_t k = 0; k < sizeof known_columns / sizeof *known_columns; k++) {
+        enum arrival_column c = known_columns[k].column;
+        if (a->column[c] >= 0 || strcasecmp(name, known_columns[k].name) != 0)
+            continue;
+        a->column[c] = at;
+        a->scale = c == ARRIVAL_TIME ? known_columns[k].scale : a->scale;
+    }
+}
+
+static int read_header(struct arrivals *a, lmw_str row, struct lmw_buf *spare, struct lmw_err *err)
+{
+    field_text name;
+    int rc;
     for (int i = 0; i < ARRIVAL_COLUMNS; i++)
         a->column[i] = -1;
-    char *field;
-    for (int at = 0; at < MAX_COLUMN && (field = next_field(&line)); at++) {
-        for (size_t k = 0; k < sizeof known_columns / sizeof *known_columns; k++) {
-            enum arrival_column c = known_columns[k].column;
-            if (a->column[c] >= 0 || strcasecmp(field, known_columns[k].name) != 0)
-                continue;
-            a->column[c] = at;
-            a->scale = c == ARRIVAL_TIME ? known_columns[k].scale : a->scale;
-        }
+    for (int at = 0; (rc = next_field(&row, at == 0, name, spare, err)) > 0; at++) {
+        if (at == MAX_COLUMN)
+            return lmw_fail(err, LMW_EFORMAT, "over %d columns", MAX_COLUMN);
+        take_name(a, name, at);
     }
-    if (a->column[ARRIVAL_TIME] < 0)
+    if (rc == LMW_OK && a->column[ARRIVAL_TIME] < 0)
         return lmw_fail(err, LMW_EFORMAT,
-                        "line %lld: no column of times in the header: call it timestamp (seconds) "
-                        "or t_ns",
-                        (long long)a->line);
-    return LMW_OK;
+                        "no column of times in the header: call it timestamp (seconds, or date "
+                        "and time), t_ms, t_us or t_ns");
+    return rc;
 }
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar: years begin in March, so that a leap
@@ -124,32 +147,53 @@ static int64_t days_of(int year, int month, int day)
     return 365LL * y + leaps + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
-/* Year, month, day, hour, minute, second; false where it is no such text. */
-static bool read_date(const char *s, double part[6])
+static bool is_day(int year, int month, int day)
 {
-    static const char *const ends[6] = {"-", "-", " T", ":", ":", ""};
-    for (int k = 0; k < 6; k++) {
-        char *end;
-        part[k] = strtod(s, &end);
-        if (end == s || (k < 5 && (!*end || !strchr(ends[k], *end))))
-            return false;
-        s = end + 1;
-    }
+    return year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
+           day <= days_of(year + month / 12, month % 12 + 1, 1) - days_of(year, month, 1);
+}
+
+/* Seconds east of Greenwich: "", "Z", "+02", "+0200", "+02:00". */
+static bool read_zone(const char *s, double *out)
+{
+    unsigned hours = 0, minutes = 0;
+    int n = -1;
+    *out = 0;
+    if (!*s || strcmp(s, "Z") == 0)
+        return true;
+    if (*s != '+' && *s != '-')
+        return false;
+    if (sscanf(s + 1, "%2u:%2u%n", &hours, &minutes, &n) < 2 &&
+        sscanf(s + 1, "%2u%2u%n", &hours, &minutes, &n) < 2)
+        sscanf(s + 1, "%2u%n", &hours, &n);
+    *out = (*s == '-' ? -1 : 1) * (hours * 3600.0 + minutes * 60.0);
+    return n > 0 && !s[1 + n] && hours < 24 && minutes < 60;
+}
+
+/* "2023-11-16 18:17:03.98", with T as well, and a zone; a minute may have a leap second. */
+static bool read_date(const char *s, double *out)
+{
+    int year, month, day, hour, minute, n = -1;
+    char between, *end;
+    double zone;
+    if (sscanf(s, "%4d-%2d-%2d%c%2d:%2d:%n", &year, &month, &day, &between, &hour, &minute, &n) <
+            6 ||
+        n < 0 || !isdigit((unsigned char)s[n]))
+        return false;
+    size_t digits = strspn(s + n, "0123456789.");
+    double second = strtod(s + n, &end);
+    if (end != s + n + digits || !strchr(" T", between) || !is_day(year, month, day) || hour < 0 ||
+        hour > 23 || minute < 0 || minute > 59 || second >= 61 || !read_zone(end, &zone))
+        return false;
+    *out = (double)days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone;
     return true;
 }
 
-/* "2023-11-16 18:17:03.98", with T as well, or a number. */
 static bool read_time(const char *s, double scale, double *out)
 {
-    double d[6];
     char *end;
-    if (read_date(s, d)) {
-        if (!(d[0] >= 1 && d[0] < 10000 && d[1] >= 1 && d[1] <= 12 && d[2] >= 1 && d[2] <= 31))
-            return false;
-        *out = (double)days_of((int)d[0], (int)d[1], (int)d[2]) * 86400 + d[3] * 3600 + d[4] * 60 +
-               d[5];
-        return isfinite(*out);
-    }
+    if (read_date(s, out))
+        return true;
     *out = strtod(s, &end) * scale;
     return end != s && !*end && isfinite(*out);
 }
@@ -164,59 +208,90 @@ static bool read_length(const char *s, double *out)
     return end != s && !*end && *out >= 0 && isfinite(*out);
 }
 
-static int read_row(struct arrivals *a, char *line, struct arrival *out, struct lmw_err *err)
+/* One of the row's cells, where it is looked at. */
+static int take_field(struct arrivals *a, const char *text, int at, double *time,
+                      struct arrival *out, struct lmw_err *err)
+{
+    bool ok = true;
+    if (at == a->column[ARRIVAL_TIME])
+        ok = read_time(text, a->scale, time);
+    else if (at == a->column[ARRIVAL_ASKED])
+        ok = read_length(text, &out->asked);
+    else if (at == a->column[ARRIVAL_TOLD])
+        ok = read_length(text, &out->told);
+    if (!ok)
+        return lmw_fail(err, LMW_EFORMAT, "'%.40s' is not a %s", text,
+                        at == a->column[ARRIVAL_TIME] ? "time" : "length in tokens");
+    if (at == a->column[ARRIVAL_TIME] && fabs(*time) > most_seconds)
+        return lmw_fail(err, LMW_EFORMAT,
+                        "'%.40s' is no time of these centuries: call the column t_ms, t_us or "
+                        "t_ns, as its unit is",
+                        text);
+    return LMW_OK;
+}
+
+static int read_row(struct arrivals *a, lmw_str row, struct arrival *out, struct lmw_buf *spare,
+                    struct lmw_err *err)
 {
     double time = (double)NAN;
+    field_text text;
+    int rc;
     *out = (struct arrival){(double)NAN, (double)NAN, (double)NAN};
-    char *field;
-    for (int at = 0; (field = next_field(&line)); at++) {
-        bool ok = true;
-        if (at == a->column[ARRIVAL_TIME])
-            ok = read_time(field, a->scale, &time);
-        else if (at == a->column[ARRIVAL_ASKED])
-            ok = read_length(field, &out->asked);
-        else if (at == a->column[ARRIVAL_TOLD])
-            ok = read_length(field, &out->told);
-        if (!ok)
-            return lmw_fail(err, LMW_EFORMAT, "line %lld: '%.40s' is not a %s", (long long)a->line,
-                            field, at == a->column[ARRIVAL_TIME] ? "time" : "length in tokens");
+    for (int at = 0; (rc = next_field(&row, at == 0, text, spare, err)) > 0; at++) {
+        if ((rc = take_field(a, text, at, &time, out, err)) < 0)
+            return rc;
     }
+    if (rc < 0)
+        return rc;
     if (isnan(time))
-        return lmw_fail(err, LMW_EFORMAT, "line %lld: no time", (long long)a->line);
+        return lmw_fail(err, LMW_EFORMAT, "no time");
     a->first_s = a->n == 0 ? time : a->first_s;
     out->t_s = time - a->first_s;
     if (out->t_s < a->t_s)
-        return lmw_fail(err, LMW_EFORMAT, "line %lld: its time is earlier than the line before",
-                        (long long)a->line);
+        return lmw_fail(err, LMW_EFORMAT,
+                        "its time is earlier than the line before: sort the trace by time");
     a->t_s = out->t_s;
     return 1;
 }
 
-/* The next line that is not empty; 0 at the end. */
-static int read_line(struct arrivals *a, char line[MAX_LINE], struct lmw_err *err)
+/* The next row that is not empty, without its line end; in quotes it may have several lines. 0 at
+ * the end. */
+static int next_row(struct arrivals *a, lmw_str *out, struct lmw_err *err)
 {
-    while (fgets(line, MAX_LINE, a->file)) {
-        size_t n = strlen(line);
+    struct lmw_csv_row row = {0};
+    size_t n = 0;
+    while (fgets(a->row + n, (int)(sizeof a->row - n), a->file)) {
+        lmw_str line = lmw_str_from(a->row + n);
+        a->first_line = n ? a->first_line : a->line + 1;
         a->line++;
-        if (n == MAX_LINE - 1 && line[n - 1] != '\n')
-            return lmw_fail(err, LMW_EFORMAT, "line %lld: longer than %d bytes",
-                            (long long)a->line, MAX_LINE - 2);
-        if (line[strspn(line, " \t\r\n")])
+        n += line.len;
+        if (n == sizeof a->row - 1 && a->row[n - 1] != '\n')
+            return lmw_fail(err, LMW_EFORMAT, "longer than %zu bytes", sizeof a->row - 2);
+        if (!lmw_csv_row_end(&row, line, ',') && row.in_quotes)
+            continue;
+        *out = lmw_str_trim((lmw_str){a->row, n});
+        if (out->len)
             return 1;
+        n = 0;
+        row = (struct lmw_csv_row){0};
     }
-    return ferror(a->file) ? lmw_fail_errno(err, "reading the trace") : 0;
+    *out = (lmw_str){a->row, n};
+    return ferror(a->file) ? lmw_fail_errno(err, "reading the trace") : n > 0;
 }
 
 static int read_next(struct arrivals *a, struct arrival *out, struct lmw_err *err)
 {
-    char line[MAX_LINE];
-    int rc = read_line(a, line, err);
+    struct lmw_buf spare = {0};
+    lmw_str row;
+    int rc = next_row(a, &row, err);
     if (rc > 0 && a->n == 0) {
-        lmw_str header = lmw_str_unmark(lmw_str_from(line));
-        rc = read_header(a, line + (header.ptr - line), err);
-        rc = rc < 0 ? rc : read_line(a, line, err);
+        rc = read_header(a, lmw_str_unmark(row), &spare, err);
+        rc = rc < 0 ? rc : next_row(a, &row, err);
     }
-    return rc > 0 ? read_row(a, line, out, err) : rc;
+    if (rc > 0)
+        rc = read_row(a, row, out, &spare, err);
+    lmw_buf_free(&spare);
+    return rc < 0 ? lmw_wrap(err, "line %lld", (long long)a->first_line) : rc;
 }
 
 /* ---- either ---- */

@@ -14,13 +14,15 @@ struct arrival {
     double asked, told; /* tokens, NaN where the trace does not say */
 };
 
+enum { ARRIVAL_ROW = 1 << 16 };
 struct arrivals {
     const struct lmw_traffic *traffic;
     struct lmw_rng rng;
     FILE *file; /* NULL: drawn */
     int column[ARRIVAL_COLUMNS];
     double scale, first_s, t_s;
-    int64_t n, line;
+    int64_t n, line, first_line; /* of the row */
+    char row[ARRIVAL_ROW];
 };
 /* file: a trace that is open already and stays the caller's, or NULL: as the traffic says. */
 int lmw_arrivals_open(struct arrivals *a, const struct lmw_traffic *t, FILE *file,

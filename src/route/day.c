@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/pool.h"
 
@@ -379,14 +380,24 @@ static void open_stations(struct crew *w, const struct view *v, const struct lmw
     }
 }
 
+/* What is no file (a pipe, say) can be read once: then one thread serves all strategies. */
+static int thread_count(const struct crew *w)
+{
+    struct stat st;
+    const char *trace = w->setup->traffic.trace;
+    if (trace && stat(trace, &st) == 0 && !S_ISREG(st.st_mode))
+        return 1;
+    int n = w->n_station < w->setup->n_thread ? w->n_station : w->setup->n_thread;
+    return n > 0 ? n : 1;
+}
+
 static int run_crew(struct crew *w, struct lmw_arena *arena, struct lmw_err *err)
 {
     struct lmw_pool *pool;
-    int n = w->n_station < w->setup->n_thread ? w->n_station : w->setup->n_thread;
-    int rc = lmw_pool_open(&pool, n > 0 ? n : 1, err);
+    int rc = lmw_pool_open(&pool, thread_count(w), err);
     if (rc < 0)
         return rc;
-    n = lmw_pool_size(pool);
+    int n = lmw_pool_size(pool);
     w->err = LMW_NEW(arena, struct lmw_err, (size_t)n);
     w->day_s = LMW_NEW(arena, double, (size_t)n);
     if (w->err && w->day_s)
@@ -400,6 +411,15 @@ static int run_crew(struct crew *w, struct lmw_arena *arena, struct lmw_err *err
         rc = err->code;
     }
     return rc;
+}
+
+static int nobody_came(const struct lmw_traffic *t, struct lmw_err *err)
+{
+    if (t->trace)
+        return lmw_fail(err, LMW_EARG, "%s: no query arrived: it has no row below its header",
+                        t->trace);
+    return lmw_fail(err, LMW_EARG, "no query arrived: at %g a second %g hours are too few for one",
+                    t->rate, t->hours);
 }
 
 int lmw_day_run(const struct lmw_cells *c, const struct lmw_day_setup *d,
@@ -428,7 +448,5 @@ int lmw_day_run(const struct lmw_cells *c, const struct lmw_day_setup *d,
         *err = fault;
     for (int k = 0; k < n; k++)
         station_end(&w.station[k], w.day_s ? w.day_s[0] : 0, &out[k]);
-    if (rc == LMW_OK && out[0].n == 0)
-        rc = lmw_fail(err, LMW_EARG, "no query arrived");
-    return rc;
+    return rc == LMW_OK && out[0].n == 0 ? nobody_came(&d->traffic, err) : rc;
 }

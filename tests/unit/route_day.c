@@ -234,6 +234,31 @@ static void lengths_choose_records(void **state)
     assert_near(d.end_s, 6 * 3600 + 0.02004 + 2, 1e-5);
 }
 
+/* Of one minute of traffic, as many clocks write it. */
+static void clocks_of_traces(void **state)
+{
+    static const char *const same[] = {
+        "timestamp\n1700000000\n1700000060\n",
+        "t_ms\n1700000000000\n1700000060000\n",
+        "timestamp_us\n1700000000000000\n1700000060000000\n",
+        "t_ns\n1700000000000000000\n1700000060000000000\n",
+        "time\n2023-11-16T18:17:03Z\n2023-11-16T18:18:03Z\n",
+        "TIMESTAMP\n2024-05-10 00:00:00.009930+00:00\n2024-05-10 00:01:00.009930+00:00\n",
+        "timestamp\n2024-10-27 02:59:30+0200\n2024-10-27 02:00:30+01\n", /* clocks go back */
+        "timestamp\n2024-02-29 23:59:30\n2024-03-01 00:00:30\n",
+        "timestamp\n2023-02-28 23:59:30\n2023-03-01 00:00:30\n",
+        "timestamp\n2016-12-31 23:59:00\n2016-12-31 23:59:60\n", /* a leap second */
+        "prompt,timestamp\n\"hello, \"\"you\"\"\nthere\",7\n, \"67\" \n",
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        trace(f, same[i]);
+        struct lmw_day d = day(f, local);
+        if (d.n != 2 || fabs(d.end_s - 62) > 1e-3)
+            fail_msg("'%s': %lld queries, %.9g s", same[i], (long long)d.n, d.end_s);
+    }
+}
+
 static void assert_refused(struct fixture *f, const char *text, const char *what)
 {
     struct lmw_day out;
@@ -254,12 +279,41 @@ static void faults_of_traces(void **state)
     assert_refused(f, "prompt_tokens,timestamp\n4\n", "line 2: no time");
     assert_refused(f, "when,what\n1,2\n", "no column of times");
     assert_refused(f, "timestamp\n2023-13-01 00:00:00\n", "not a time");
+    assert_refused(f, "timestamp\n2023-02-29 00:00:00\n", "not a time");
+    assert_refused(f, "timestamp\n2023-02-28 25:00:00\n", "not a time");
+    assert_refused(f, "timestamp\n2023-02-28 12:00:00 or so\n", "not a time");
+    assert_refused(f, "timestamp\n2023-02-28 12:00:00+99:00\n", "not a time");
+    assert_refused(f, "timestamp\n1700000000000\n", "call the column t_ms");
+    assert_refused(f, "text,timestamp\nx,1\n\"x,2\n", "line 3: a quote is opened");
     assert_refused(f, "", "no query arrived");
     assert_refused(f, "timestamp\n", "no query arrived");
     f->d.traffic.trace = "/nowhere/trace.csv";
     assert_int_equal(lmw_day_run(&f->c, &f->d, &local, 1, &out, f->scratch.arena, &f->err),
                      LMW_EIO);
     assert_non_null(strstr(f->err.msg, "/nowhere/trace.csv"));
+}
+
+/* What can be read only once still serves every strategy, whatever the threads. */
+static void a_trace_from_a_pipe(void **state)
+{
+    struct fixture *f = *state;
+    const struct lmw_strategy s[] = {local, cloud, oracle};
+    struct lmw_day out[3];
+    char path[32];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    FILE *to = fdopen(ends[1], "w");
+    fputs("t_s\n", to);
+    for (int i = 0; i < 5000; i++)
+        fprintf(to, "%d\n", i);
+    assert_int_equal(fclose(to), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    f->d.traffic.trace = path;
+    f->d.n_thread = 3;
+    assert_int_equal(lmw_day_run(&f->c, &f->d, s, 3, out, f->scratch.arena, &f->err), 0);
+    close(ends[0]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(out[i].n, 5000);
 }
 
 static void queries_without_seconds_or_joules(void **state)
@@ -288,7 +342,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(tries_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(batches_in_the_cloud, setup, teardown),
         cmocka_unit_test_setup_teardown(lengths_choose_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(clocks_of_traces, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_of_traces, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_trace_from_a_pipe, setup, teardown),
         cmocka_unit_test_setup_teardown(queries_without_seconds_or_joules, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
