@@ -6,19 +6,23 @@
  * the later of these winning; a value that is a list makes a run of each of its elements. What the
  * file leaves open stays as in the run it is read over: the command line's.
  *
+ * A value that is null leaves its field open, whatever an earlier entry said of it.
+ *
  * Refuses, naming file, line and field: unknown keys (with the nearest known one), keys given
- * twice, values of the wrong kind or out of range, aliases and documents after the first, and what
- * would be more than 10,000 runs. */
+ * twice or without a value, values of the wrong kind or out of range, aliases and documents after
+ * the first, and what would be more than 10,000 runs. */
 #include "study/study.h"
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "score/score.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include <yaml.h>
 
@@ -26,7 +30,20 @@ enum { MAX_RUNS = 10000, MAX_BYTES = 1 << 20 };
 
 /* --- what a run can be told --- */
 
-enum kind { TEXT, WHOLE, COUNT, REAL, SINGLE, YES_NO, SECONDS, TRIES, BACKEND, THINKING, PLACE };
+enum kind {
+    TEXT, /* min: its bytes, at least */
+    WHOLE,
+    COUNT,
+    REAL,
+    SINGLE,
+    YES_NO,
+    SECONDS,
+    TRIES,
+    BACKEND,
+    SCORER,
+    THINKING,
+    PLACE,
+};
 
 struct field {
     const char *key;
@@ -42,10 +59,10 @@ struct field {
 #define MAX_WHOLE   9007199254740992.0 /* whole numbers up to here are exact as doubles */
 
 static const struct field fields[] = {
-    {"model", TEXT, OPT(model)},
+    {"model", TEXT, OPT(model), 1},
     {"quantization", PLACE}, /* what {quantization} in `model` stands for */
     {"backend", BACKEND, RUN(backend)},
-    {"workload", TEXT, RUN(workload)},
+    {"workload", TEXT, RUN(workload), 1},
     {"preset", TEXT, ASK(preset)},
     {"shots", COUNT, ASK(shots), 0, 1000},
     {"shots_from", TEXT, ASK(shots_from)},
@@ -61,8 +78,8 @@ static const struct field fields[] = {
     {"sample_seed", WHOLE, ASK(seed), -MAX_WHOLE, MAX_WHOLE},
     {"stratify", TEXT, ASK(stratify)},
     {"shuffle", WHOLE, RUN(shuffle), -MAX_WHOLE, MAX_WHOLE},
-    {"scorer", TEXT, RUN(scorer)},
-    {"run", TEXT, RUN(run)},
+    {"scorer", SCORER, RUN(scorer)},
+    {"run", TEXT, RUN(run), 1},
     {"max_queries", WHOLE, RUN(max_queries), 0, MAX_WHOLE},
     {"repeat", WHOLE, RUN(n_repeat), 1, MAX_COUNT},
     {"warm_up", COUNT, RUN(n_warm_up), 0, MAX_COUNT},
@@ -131,6 +148,20 @@ static const char *text_of(const yaml_node_t *n)
     return n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
 }
 
+/* Nothing was said, and on purpose. */
+static bool is_null(const yaml_node_t *n)
+{
+    static const char *const words[] = {"~", "null", "Null", "NULL", NULL};
+    return n && text_of(n) && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           lmw_str_among(lmw_str_from(text_of(n)), words);
+}
+
+/* A key with nothing behind it may be one that somebody forgot to finish. */
+static bool is_missing(const yaml_node_t *n)
+{
+    return text_of(n) && !*text_of(n) && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
 static const char *nearest(const char *key, bool top)
 {
     struct lmw_nearest near = lmw_nearest_to(key);
@@ -164,16 +195,14 @@ static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
 static int wrong(struct reader *r, const yaml_node_t *at, const struct field *f)
 {
     static const char *const takes[] = {
-        [TEXT] = "a text",          [WHOLE] = "a whole number",
-        [COUNT] = "a whole number", [REAL] = "a number",
-        [SINGLE] = "a number",      [YES_NO] = "true or false",
-        [SECONDS] = "seconds",      [TRIES] = "a whole number",
-        [BACKEND] = "a backend",    [THINKING] = "on, off or default",
-        [PLACE] = "a text",
+        [TEXT] = "a text",     [WHOLE] = "a whole number", [COUNT] = "a whole number",
+        [REAL] = "a number",   [SINGLE] = "a number",      [YES_NO] = "true or false",
+        [SECONDS] = "seconds", [TRIES] = "a whole number", [BACKEND] = "a backend",
+        [SCORER] = "a scorer", [PLACE] = "a text",         [THINKING] = "on, off or default",
     };
     const char *got = text_of(at);
     if (f->max > f->min)
-        return refuse(r, at, "%s takes %s, %g to %g, not %s%.60s%s", f->key, takes[f->kind],
+        return refuse(r, at, "%s takes %s, %.16g to %.16g, not %s%.60s%s", f->key, takes[f->kind],
                       f->min, f->max, got ? "'" : "", got ? got : "a list or mapping",
                       got ? "'" : "");
     return refuse(r, at, "%s takes %s, not %s%.60s%s", f->key, takes[f->kind], got ? "'" : "",
@@ -188,11 +217,21 @@ static bool number(const char *text, double *out)
     return end != text && !*end && !errno && isfinite(*out);
 }
 
+/* Beyond 2^53 a double is not the number that was written. */
+static bool is_exact(const char *text, double x)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    return *end || (!errno && v == (long long)x);
+}
+
 static int set_number(struct reader *r, const yaml_node_t *at, const struct field *f, void *to)
 {
     double x;
     bool whole = f->kind == WHOLE || f->kind == COUNT || f->kind == TRIES;
-    if (!number(text_of(at), &x) || x < f->min || x > f->max || (whole && x != floor(x)))
+    if (!number(text_of(at), &x) || x < f->min || x > f->max ||
+        (whole && (x != floor(x) || !is_exact(text_of(at), x))))
         return wrong(r, at, f);
     switch (f->kind) {
     case WHOLE: *(int64_t *)to = (int64_t)x; break;
@@ -209,15 +248,18 @@ static int one_of(struct reader *r, const yaml_node_t *at, const struct field *f
                   const char *const *words)
 {
     for (int i = 0; words[i]; i++) {
-        if (strcmp(text_of(at), words[i]) == 0)
+        if (strcasecmp(text_of(at), words[i]) == 0) /* YAML knows True and ON, too */
             return i;
     }
     return wrong(r, at, f);
 }
 
-static int set_text(struct reader *r, const yaml_node_t *at, const char **to)
+static int set_text(struct reader *r, const yaml_node_t *at, const struct field *f,
+                    const char **to)
 {
     lmw_str text = {text_of(at), at->data.scalar.length};
+    if ((double)text.len < f->min)
+        return wrong(r, at, f);
     if (memchr(text.ptr, 0, text.len))
         return refuse(r, at, "a text with a NUL in it");
     *to = lmw_arena_str(&r->file->arena, text);
@@ -231,6 +273,15 @@ static int set_backend(struct reader *r, const yaml_node_t *at, struct lmw_study
     return rc == LMW_OK ? rc : refuse(r, at, "backend: %.300s", why.msg);
 }
 
+static int set_scorer(struct reader *r, const yaml_node_t *at, const struct field *f,
+                      const char **to)
+{
+    struct lmw_err why = {0};
+    if (strcmp(text_of(at), "none") != 0 && !lmw_scorer_find(text_of(at), &why))
+        return refuse(r, at, "scorer: %.300s", why.msg);
+    return set_text(r, at, f, to);
+}
+
 static int set_value(struct reader *r, const yaml_node_t *at, const struct field *f,
                      struct lmw_study_opts *run)
 {
@@ -241,10 +292,13 @@ static int set_value(struct reader *r, const yaml_node_t *at, const struct field
                                            NULL};
     void *to = (char *)run + f->at;
     int i;
+    if (is_missing(at))
+        return refuse(r, at, "%s has no value: leave it out, or write null", f->key);
     if (!text_of(at))
         return wrong(r, at, f);
     switch (f->kind) {
-    case TEXT: return set_text(r, at, to);
+    case TEXT: return set_text(r, at, f, to);
+    case SCORER: return set_scorer(r, at, f, to);
     case BACKEND: return set_backend(r, at, run);
     case PLACE: return LMW_OK;
     case YES_NO:
@@ -353,6 +407,8 @@ static int make_run(struct reader *r, const struct choice *c, int k)
         int n = n_values(c->value[i]);
         const yaml_node_t *v = value_at(r, c->value[i], k % n);
         k /= n;
+        if (is_null(v))
+            continue;
         if (i == QUANTIZATION)
             quantization = v;
         rc = set_value(r, v, &fields[i], &run);
@@ -370,9 +426,9 @@ static int make_runs(struct reader *r, const struct choice *c)
             continue;
         if (n_values(c->value[i]) == 0)
             return refuse(r, c->value[i], "%s: an empty list makes no run", fields[i].key);
-        n *= n_values(c->value[i]);
-        if (n > MAX_RUNS - r->file->study.n_run)
+        if (n_values(c->value[i]) > (MAX_RUNS - r->file->study.n_run) / n)
             return refuse(r, c->value[i], "these are more than %d runs", MAX_RUNS);
+        n *= n_values(c->value[i]);
     }
     for (int k = 0; k < n && rc == LMW_OK; k++)
         rc = make_run(r, c, k);
@@ -466,6 +522,10 @@ static int read_top(struct reader *r, const yaml_node_t *root, struct lists *l)
             return unknown_key(r, key, true);
         if (is_twice(r, root, p))
             return refuse(r, key, "%s is given twice", k);
+        if (is_missing(v))
+            return refuse(r, key, "%s has no value: leave it out, or write null", k);
+        if (is_null(v))
+            continue;
         if (i < 5)
             *lists[i] = v;
         else

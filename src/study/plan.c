@@ -205,10 +205,10 @@ static json_t *settings_json(const struct plan *p, const struct study *st)
         "backend", o->backend->name,                                                     /**/
         "threads", b->n_thread > 0 ? b->n_thread : lmw_cpu_count(), "context", b->n_ctx, /**/
         "cpu_flags", (json_int_t)(b->cpu_mask & lmw_cpu_flags()), "raw", b->raw,         /**/
-        "max_tokens", b->max_tokens, "temperature", (double)o->temperature,              /**/
-        "top_p", (double)o->top_p, "min_p", (double)o->min_p, "top_k", o->top_k,         /**/
-        "seed", (json_int_t)o->seed, "scorer", scorer_name(p),                           /**/
-        "meter", lmw_meter_basis(st->meter), "power_model", power_model(st),             /**/
+        "max_tokens", b->max_tokens, "temperature", (double)o->temperature + 0,  /* -0 is 0 */
+        "top_p", (double)o->top_p, "min_p", (double)o->min_p, "top_k", o->top_k, /**/
+        "seed", (json_int_t)o->seed, "scorer", scorer_name(p),                   /**/
+        "meter", lmw_meter_basis(st->meter), "power_model", power_model(st),     /**/
         "machine", st->machine);
     if (settings) {
         put_later(settings, p);

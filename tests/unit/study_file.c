@@ -96,6 +96,53 @@ static void test_every_kind_of_value(void **state)
     lmw_study_close(file);
 }
 
+static void test_null_leaves_a_field_open(void **state)
+{
+    const struct lmw_study *s = read_it(
+        "name: ~\nmodels: [a.gguf, {model: b.gguf, scorer: null, max_tokens: Null}]\n"
+        "workloads: w\nmeter: null\n"
+        "settings: {system: [~, be brief, '~'], scorer: json, max_tokens: 5, raw: True}\n");
+    assert_int_equal(s->n_run, 6);
+    assert_null(s->runs[0].backend_opts.system);
+    assert_string_equal(s->runs[1].backend_opts.system, "be brief");
+    assert_string_equal(s->runs[2].backend_opts.system, "~");
+    assert_string_equal(s->runs[2].scorer, "json");
+    assert_null(s->runs[3].scorer);
+    assert_int_equal(s->runs[3].backend_opts.max_tokens, 256);
+    assert_null(s->runs[0].run);
+    assert_string_equal(s->meter.sources, "auto");
+    assert_true(s->runs[5].backend_opts.raw);
+    lmw_study_close(file);
+}
+
+static void test_whole_numbers_stay_what_they_are(void **state)
+{
+    const struct lmw_study *s =
+        read_it("models: a\nworkloads: w\nsettings: {seed: [9007199254740991, -7, 1e3, 0x10]}\n");
+    assert_true(s->runs[0].seed == 9007199254740991u && s->runs[1].seed == (uint64_t)-7);
+    assert_true(s->runs[2].seed == 1000 && s->runs[3].seed == 16);
+    lmw_study_close(file);
+}
+
+/* 5,000 x 450,000 runs: more than an int can count. */
+static void test_more_runs_than_can_be_counted(void **state)
+{
+    struct lmw_err err = {0};
+    struct lmw_study_file *f;
+    struct lmw_buf b = {0};
+    lmw_buf_str(&b, "models: m\nworkloads: w\nsettings:\n  top_k: [0");
+    for (int i = 1; i < 5000; i++)
+        lmw_buf_str(&b, ",0");
+    lmw_buf_str(&b, "]\n  seed: [0");
+    for (int i = 1; i < 450000; i++)
+        lmw_buf_str(&b, ",0");
+    lmw_buf_str(&b, "]\n");
+    assert_int_equal(lmw_study_read_bytes(&f, (lmw_str){b.ptr, b.len}, "s.yaml", &base, &err),
+                     LMW_EFORMAT);
+    assert_non_null(strstr(err.msg, "more than 10000 runs"));
+    lmw_buf_free(&b);
+}
+
 /* A study that is wrong, and what the message must hold. */
 static const struct {
     const char *text, *says[3];
@@ -118,7 +165,19 @@ static const struct {
      {"s.yaml:4", "max_tokens", "'0'"}},
     {"models: a\nworkloads: w\nsettings: {max_tokens: 1.5}\n",
      {"s.yaml:3", "whole number", "'1.5'"}},
-    {"models: a\nworkloads: w\nsettings: {max_tokens: }\n", {"s.yaml:3", "max_tokens", "''"}},
+    {"models: a\nworkloads: w\nsettings: {max_tokens: }\n",
+     {"s.yaml:3", "max_tokens has no value"}},
+    {"models: a\nworkloads: w\nsettings:\n", {"s.yaml:3", "settings has no value"}},
+    {"models: a\nworkloads: w\nsettings: {system: }\n", {"s.yaml:3", "system has no value"}},
+    {"models: a\nworkloads: w\nsettings: {run: ''}\n", {"s.yaml:3", "run takes a text, not ''"}},
+    {"models: ~\nworkloads: w\n", {"needs `models`"}},
+    {"models: a\nworkloads: ~\n", {"needs `workloads`"}},
+    {"models: [~]\nworkloads: w\n", {"s.yaml:1", "names no model"}},
+    {"models: a\nworkloads: w\nsettings: {scorer: jsn}\n", {"s.yaml:3", "scorer", "'jsn'"}},
+    {"models: a\nworkloads: w\nsettings: {seed: 9007199254740993}\n",
+     {"s.yaml:3", "-9007199254740992 to 9007199254740992", "'9007199254740993'"}},
+    {"models: a\nworkloads: w\nsettings: {max_tokens: 99999999999}\n",
+     {"s.yaml:3", "1 to 16777216"}},
     {"models: a\nworkloads: w\nsettings: {seed: 1e300}\n", {"s.yaml:3", "seed"}},
     {"models: a\nworkloads: w\nsettings: {top_p: nan}\n", {"s.yaml:3", "top_p"}},
     {"models: a\nworkloads: w\nsettings: {raw: maybe}\n",
@@ -177,6 +236,9 @@ int main(void)
         cmocka_unit_test(test_what_is_left_open_is_the_base),
         cmocka_unit_test(test_lists_cross),
         cmocka_unit_test(test_every_kind_of_value),
+        cmocka_unit_test(test_null_leaves_a_field_open),
+        cmocka_unit_test(test_whole_numbers_stay_what_they_are),
+        cmocka_unit_test(test_more_runs_than_can_be_counted),
         cmocka_unit_test(test_what_is_wrong_is_said),
         cmocka_unit_test(test_too_many_runs),
     };
