@@ -282,10 +282,8 @@ static void clean(struct lmw_err *err)
 {
     struct lmw_buf b = {0};
     lmw_buf_utf8(&b, lmw_str_from(err->msg));
-    size_t n = b.len < sizeof err->msg ? b.len : sizeof err->msg - 1;
-    while (b.ptr && n > 0 && ((unsigned char)b.ptr[n] & 0xc0) == 0x80)
-        n--;
-    for (size_t i = 0; b.ptr && i < n; i++)
+    size_t n = lmw_utf8_cut((lmw_str){b.ptr, b.len}, sizeof err->msg - 1).len;
+    for (size_t i = 0; i < n; i++)
         err->msg[i] = (unsigned char)b.ptr[i] < ' ' ? ' ' : b.ptr[i];
     err->msg[n] = 0;
     lmw_buf_free(&b);

@@ -191,6 +191,15 @@ bool lmw_str_is_utf8(lmw_str s)
     return true;
 }
 
+lmw_str lmw_utf8_cut(lmw_str s, size_t max)
+{
+    if (s.len <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.ptr[max] & 0xc0) == 0x80)
+        max--;
+    return (lmw_str){s.ptr, max};
+}
+
 void lmw_buf_utf8(struct lmw_buf *b, lmw_str s)
 {
     while (s.len) {

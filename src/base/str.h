@@ -45,6 +45,8 @@ size_t lmw_str_count(lmw_str s, char c); /* how many of them there are in it */
 /* Bytes of the well-formed character at the start of s, which is not empty; 0: none, or NUL. */
 size_t lmw_utf8_len(lmw_str s);
 bool lmw_str_is_utf8(lmw_str s); /* all of it; NUL is not */
+/* As much of s, which is UTF-8, as fits into max bytes without cutting a character. */
+lmw_str lmw_utf8_cut(lmw_str s, size_t max);
 
 /* Of the names that are tried, the one that `word` is most likely meant to be: `best`, NULL while
  * none is near. */

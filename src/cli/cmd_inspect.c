@@ -89,9 +89,7 @@ static const char *file_type(const struct lmw_gguf *g)
 /* At most `max` bytes of s; control characters and line ends escaped. */
 static void put_text(struct lmw_buf *b, lmw_str s, size_t max)
 {
-    size_t n = s.len < max ? s.len : max;
-    while (n < s.len && n > 0 && ((unsigned char)s.ptr[n] & 0xc0) == 0x80)
-        n--; /* not within a UTF-8 character */
+    size_t n = lmw_utf8_cut(s, max).len;
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
         if (c == '\n')

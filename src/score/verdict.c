@@ -100,10 +100,7 @@ static bool read_value(enum lmw_verdict_kind kind, const json_t *v, int *out)
 /* One line of whole characters that fits. */
 static void keep_reason(const char *text, struct lmw_said *out)
 {
-    size_t n = strlen(text);
-    if (n >= sizeof out->reason)
-        for (n = sizeof out->reason - 1; n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80;)
-            n--;
+    size_t n = lmw_utf8_cut(lmw_str_from(text), sizeof out->reason - 1).len;
     for (size_t i = 0; i < n; i++)
         out->reason[i] = (uint8_t)text[i] < 32 || text[i] == 127 ? ' ' : text[i];
     out->reason[n] = 0;

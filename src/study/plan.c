@@ -15,14 +15,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The file's name without folders and without `suffix`. */
+/* The file's name without folders and without `suffix`, as far as it fits. */
 static void stem(const char *path, const char *suffix, char *out, size_t cap)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    size_t n = strlen(name), n_suffix = strlen(suffix);
-    if (n > n_suffix && strcmp(name + n - n_suffix, suffix) == 0)
-        n -= n_suffix;
-    snprintf(out, cap, "%.*s", (int)n, name);
+    const char *slash = strrchr(path, '/');
+    lmw_str name = lmw_str_from(slash ? slash + 1 : path);
+    size_t n = strlen(suffix);
+    if (name.len > n && strcmp(name.ptr + name.len - n, suffix) == 0)
+        name.len -= n;
+    name = lmw_utf8_cut(name, cap - 1);
+    snprintf(out, cap, "%.*s", LMW_FMT(name));
 }
 
 static void hex(uint64_t h, char out[20])
@@ -225,7 +227,7 @@ static char *dump_and_free(json_t *j)
     return text;
 }
 
-static void make_name(struct plan *p)
+static int make_name(struct plan *p, struct lmw_err *err)
 {
     const struct {
         const char *key, *value;
@@ -244,8 +246,12 @@ static void make_name(struct plan *p)
         lmw_buf_printf(&b, "%.*s", i < 3 ? parts[i].n : 1, i < 3 ? parts[i].value : c);
         c += i < 3 ? strlen(parts[i].key) : 1;
     }
-    snprintf(p->name, sizeof p->name, "%s", b.ptr ? b.ptr : "");
+    bool fits = !b.failed && b.len < sizeof p->name;
+    snprintf(p->name, sizeof p->name, "%s", fits && b.ptr ? b.ptr : "");
     lmw_buf_free(&b);
+    return fits ? LMW_OK
+                : lmw_fail(err, LMW_EARG, "a run's name has up to %zu bytes, not '%.60s...'",
+                           sizeof p->name - 1, p->opts->run);
 }
 
 /* The runs of a study often share their model, too. */
@@ -283,8 +289,7 @@ int lmw_plan_make(struct plan *p, const struct study *st, struct lmw_err *err)
                         "name UTF-8?",
                         path);
     hex(lmw_str_hash(lmw_str_from(p->settings)), p->settings_hash);
-    make_name(p);
-    return LMW_OK;
+    return make_name(p, err);
 }
 
 int lmw_plan_environment(struct plan *p, const struct study *st, struct lmw_err *err)

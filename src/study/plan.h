@@ -35,7 +35,7 @@ struct plan {
     int64_t n_row;   /* of the workload */
     int64_t n_query; /* of them are asked, before repeats */
     int n_slot;      /* queries in flight, at most */
-    char name[192];
+    char name[256];
     char model_hash[20];
     char level[16];      /* the kernel level it was tried with; "" */
     char model_name[64]; /* the file's name without .gguf */
@@ -46,9 +46,9 @@ struct plan {
 
 /* Reads the workload whole, counts it, and refuses it when a line is wrong. */
 int lmw_plan_workload(struct plan *p, const struct study *st, struct lmw_err *err);
-/* Opens it, in the order it is to be asked in. */
 /* Whose verdict an answer to the query gets; NULL: nobody's. */
 const struct lmw_scorer *lmw_plan_scorer(const struct plan *p, const struct lmw_record *q);
+/* Opens it, in the order it is to be asked in. */
 int lmw_plan_open(const struct plan *p, struct lmw_workload **out, struct lmw_err *err);
 /* What the backend is told beside the prompt, where it is told anything: a judge's, too. */
 void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b);

@@ -68,8 +68,8 @@ struct lmw_study_opts {
         shuffle; /* the seed of the order they are asked in; 0: the file's. The same each repeat */
     const char
         *scorer; /* see score.h; "none"; NULL: the workload's own `default_scorer`, if any */
-    /* The run's name; {model}, {workload} and {hash} in it stand for the files' names and the
-     * settings. NULL: "{model}-{workload}-{hash}" */
+    /* The run's name, at most 255 bytes; {model}, {workload} and {hash} in it stand for the files'
+     * names and the settings. NULL: "{model}-{workload}-{hash}" */
     const char *run;
     int64_t max_queries; /* of the workload; 0: all. More of them later continue the same run */
     int64_t n_repeat;    /* each query so often, at least 1 */
@@ -100,7 +100,7 @@ struct lmw_study {
 };
 
 struct lmw_study_run {
-    char name[192];
+    char name[256];
     bool resumed, finished;
     int64_t n_total, n_there /* before */, n_done /* now */, n_error;
     int64_t n_energy_valid, n_energy_invalid; /* of what was done now */

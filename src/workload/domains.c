@@ -150,11 +150,7 @@ void lmw_domain_prompt(const char *question, struct lmw_buf *out)
                 "category fits.\n\n");
     for (int i = 0; domains[i].name; i++)
         lmw_buf_printf(out, "- %s\n", domains[i].name);
-    if (text.len > QUESTION_MAX) {
-        text.len = QUESTION_MAX;
-        while (text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
-            text.len--; /* between characters */
-    }
+    text = lmw_utf8_cut(text, QUESTION_MAX);
     lmw_buf_str(out, "\nMessage:\n");
     lmw_buf_put(out, text.ptr, text.len);
     lmw_buf_str(out, "\n\nCategory:");

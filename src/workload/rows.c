@@ -167,7 +167,8 @@ void lmw_rows_stem(const char *path, char out[64])
     const char *slash = strrchr(path, '/');
     char *dot;
 
-    snprintf(out, 64, "%s", slash ? slash + 1 : path);
+    lmw_str name = lmw_utf8_cut(lmw_str_from(slash ? slash + 1 : path), 63);
+    snprintf(out, 64, "%.*s", LMW_FMT(name));
     dot = strrchr(out, '.');
     if (dot && (strcasecmp(dot, ".gz") == 0 || strcasecmp(dot, ".zst") == 0)) {
         *dot = 0;

@@ -295,6 +295,31 @@ static void test_other_settings_are_another_run(void **state)
     assert_int_equal(each_record(NULL), 5);
 }
 
+/* Of a file's name a run keeps 63 bytes: here they end inside a character. */
+static void test_names_that_are_long(void **state)
+{
+    struct one o = one_run();
+    struct lmw_study_run run;
+    struct lmw_err err;
+    char name[128] = "", pattern[300];
+    for (int i = 0; i < 40; i++)
+        strcat(name, "\u00e9");
+    snprintf(workload, sizeof workload, "%.30s/%.80s.jsonl", folder, name);
+    snprintf(model, sizeof model, "%.30s/%.80s.gguf", folder, name);
+    make_workload(2);
+    write_file(model, "m");
+    memset(pattern, 'n', sizeof pattern);
+    memcpy(pattern + 60, "/{model}-{workload}-{hash}", 27);
+    o.run.run = pattern;
+    assert_done(&o, &run);
+    assert_int_equal(strlen(run.name), 60 + 1 + 62 + 1 + 62 + 1 + 6);
+    assert_true(lmw_str_is_utf8(lmw_str_from(run.name)));
+    memset(pattern, 'n', 256);
+    pattern[256] = 0;
+    assert_int_equal(study(&o, &run, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "255 bytes"));
+}
+
 static void test_several_models(void **state)
 {
     char second[128];
@@ -631,6 +656,7 @@ int main(void)
         TEST(test_the_same_study_again_does_nothing),
         TEST(test_more_queries_and_repeats_continue),
         TEST(test_other_settings_are_another_run),
+        TEST(test_names_that_are_long),
         TEST(test_several_models),
         TEST(test_runs_in_turns),
         TEST(test_an_order_by_a_seed),
