@@ -62,7 +62,7 @@ int route_apply_router(struct route_job *j, struct lmw_err *err);
 /* The questions' embeddings by j->model, into the lessons, with what they take. */
 int route_embed(struct route_job *j, struct lmw_lessons *l, struct lmw_err *err);
 /* j->fitted from j->trust. */
-int route_fitted_strategy(struct route_job *j, const struct lmw_lessons *l, struct lmw_err *err);
+int route_fitted_strategy(struct route_job *j, struct lmw_err *err);
 
 /* Every strategy the options ask for. */
 int route_strategies(struct route_job *j, struct lmw_strategy **s, int *n, struct lmw_err *err);

@@ -10,32 +10,22 @@
 /* ---- a router among the strategies ---- */
 
 /* Its own cost is in its sums; repeats that were asked only to see whether they agree, too. */
-int route_fitted_strategy(struct route_job *j, const struct lmw_lessons *l, struct lmw_err *err)
+int route_fitted_strategy(struct route_job *j, struct lmw_err *err)
 {
     const struct lmw_router_info *i = lmw_router_info(j->router);
     const struct lmw_cells *c = &j->routes.cells;
     int16_t *choice = LMW_NEW(&j->arena, int16_t, (size_t)c->n);
     struct lmw_strategy *s = &j->fitted;
     char name[64];
-    int rank[LMW_LOCAL_MAX], rc = lmw_route_rank(c, rank, j->arena, err);
-    if (rc < 0)
-        return rc;
     if (!choice)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld decisions", (long long)c->n);
-    *s = (struct lmw_strategy){.kind = LMW_CHOSEN, .tries_first = i->tries_first};
+    *s = (struct lmw_strategy){.kind = LMW_CHOSEN,
+                               .tries_first = i->tries_first,
+                               .n_again = (int)i->n_repeat - 1,
+                               .own = {[LMW_JOULES] = i->own_j, [LMW_SECONDS] = i->own_ms / 1e3}};
     snprintf(name, sizeof name, "fitted-%s", i->kind);
     if (!(s->name = lmw_arena_str(&j->arena, lmw_str_from(name))))
         return lmw_fail(err, LMW_ENOMEM, "no memory for a name");
-    s->own[LMW_JOULES] = i->own_j;
-    s->own[LMW_SECONDS] = i->own_ms / 1e3;
-    if (i->n_repeat > 1) {
-        struct lmw_routed tried;
-        const struct lmw_strategy once = {.kind = LMW_ALWAYS, .model = rank[0]};
-        if ((rc = lmw_route_simulate(c, &once, 1, &tried, j->arena, err)) < 0)
-            return rc;
-        for (int k = 0; k < LMW_QUANTITIES; k++)
-            s->own[k] += (double)(i->n_repeat - 1) * tried.mean[k];
-    }
     double threshold = isnan(j->threshold) ? i->threshold : j->threshold;
     s->choice = choice;
     return lmw_route_choose(c, j->trust, threshold, choice, j->arena, err);
@@ -47,9 +37,10 @@ int route_open_router(struct route_job *j, struct lmw_err *err)
     if (rc < 0)
         return rc;
     const struct lmw_router_info *i = lmw_router_info(j->router);
+    bool is_named = j->local.n > 0;
     if (i->n_local > STRS_MAX)
         return lmw_fail(err, LMW_EARG, "the router has %d local models", i->n_local);
-    for (int m = 0; m < i->n_local && j->local.n <= m; m++)
+    for (int m = 0; !is_named && m < i->n_local; m++)
         j->local.v[j->local.n++] = i->local[m];
     j->cloud = j->cloud ? j->cloud : i->cloud;
     return LMW_OK;
@@ -99,7 +90,7 @@ int route_apply_router(struct route_job *j, struct lmw_err *err)
     j->trust = trust;
     if (!j->seen && lmw_router_info(j->router)->held_out >= 0)
         rc = keep_unseen(j, &l, err);
-    return rc < 0 ? rc : route_fitted_strategy(j, &l, err);
+    return rc < 0 ? rc : route_fitted_strategy(j, err);
 }
 
 /* ---- fitting one ---- */
@@ -143,7 +134,7 @@ static void print_report(const struct lmw_fit_report *r, const struct lmw_router
     route_put(auc, r->auc, 1, 3);
     printf(
         "%s router, %d-fold cross-validation, seed %llu: Brier %.4f (the base rate alone: %.4f), "
-        "AUC %s; %.1f %% of decisions are the oracle's\n\n",
+        "AUC %s; %.1f %% of questions go where the oracle sends them\n\n",
         i->kind, i->n_fold, (unsigned long long)i->seed, r->brier, r->brier_of_base, auc,
         100 * r->as_oracle);
     printf("  trust       questions  mean trust  were right\n");
@@ -175,7 +166,7 @@ int route_fit(struct route_job *j, struct lmw_err *err)
         rc = lmw_router_save(j->router, j->out, err);
     j->trust = report.trust;
     j->curve = true;
-    if (rc < 0 || (rc = route_fitted_strategy(j, &l, err)) < 0)
+    if (rc < 0 || (rc = route_fitted_strategy(j, err)) < 0)
         return rc;
     json_t *o = j->json ? json_object() : NULL;
     if (o)

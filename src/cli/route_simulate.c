@@ -315,8 +315,7 @@ static int add_curves(struct route_job *j, struct lmw_curve *curves, int *n, str
         return rc;
     struct lmw_curve *fitted = &curves[(*n)++];
     snprintf(fitted->name, sizeof fitted->name, "%s", j->fitted.name);
-    return lmw_curve_router(c, j->trust, j->fitted.tries_first, j->fitted.own, fitted, j->arena,
-                            err);
+    return lmw_curve_router(c, j->trust, &j->fitted, fitted, j->arena, err);
 }
 
 static void print_text(const struct route_job *j, const struct part *parts, int n_part,

@@ -119,27 +119,34 @@ int lmw_route_choose(const struct lmw_cells *c, const double *trust, double thre
     return rc;
 }
 
-int lmw_view_cheaper(const struct view *v, int final)
+/* A cascade asks all local models that are cheaper before it (all of them: before the cloud). */
+struct plan lmw_view_plan(const struct view *v, const struct lmw_strategy *s, int final)
 {
-    int i = 0;
-    while (i < v->c->n_local && v->rank[i] != final)
-        i++;
-    return i;
+    struct plan plan = {.final = final};
+    if (!s->tries_first)
+        return plan;
+    while (plan.n_tried < v->c->n_local && v->rank[plan.n_tried] != final)
+        plan.n_tried++;
+    plan.n_again = s->n_again;
+    return plan;
 }
 
-void lmw_outcome_add(struct outcome *o, const struct view *v, int64_t q, double w, int n_tried,
-                     int final)
+void lmw_outcome_add(struct outcome *o, const struct view *v, int64_t q, double w,
+                     struct plan plan)
 {
     const struct lmw_cells *c = v->c;
-    o->v[OUT_LOCAL] += w * (final < c->n_local);
-    o->v[OUT_RIGHT] += w * cell_right(c, final, q);
+    double times = 1 + plan.n_again;
+    bool is_local = plan.final < c->n_local;
+    o->v[OUT_LOCAL] += w * is_local;
+    o->v[OUT_RIGHT] += w * cell_right(c, plan.final, q);
     for (enum lmw_quantity k = 0; k < LMW_QUANTITIES; k++) {
         if (!cell_known(v, k, q))
             continue;
         double tried = 0;
-        for (int i = 0; i < n_tried; i++)
-            tried += cell_of(c, k, v->rank[i], q);
-        o->v[OUT_AMOUNT + k] += w * (tried + cell_of(c, k, final, q));
+        for (int i = 0; i < plan.n_tried; i++)
+            tried += times * cell_of(c, k, v->rank[i], q);
+        o->v[OUT_AMOUNT + k] +=
+            w * (tried + (is_local ? times : 1) * cell_of(c, k, plan.final, q));
         o->v[OUT_WASTED] += k == LMW_JOULES ? w * tried : 0;
     }
 }

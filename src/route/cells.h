@@ -39,11 +39,16 @@ enum { OUT_LOCAL, OUT_RIGHT, OUT_AMOUNT, OUT_WASTED = OUT_AMOUNT + LMW_QUANTITIE
 struct outcome {
     double v[OUT_N];
 };
-/* Adds w of "model `final` answers, after the n_tried cheapest ones tried in vain". */
-void lmw_outcome_add(struct outcome *o, const struct view *v, int64_t q, double w, int n_tried,
-                     int final);
-/* How many local models are cheaper than `final` (all of them: the cloud). */
-int lmw_view_cheaper(const struct view *v, int final);
+/* Model `final` answers, after the n_tried cheapest ones tried in vain; every local one is asked
+ * n_again times more. */
+struct plan {
+    int final, n_tried, n_again;
+};
+/* Adds w of a query that goes as planned. */
+void lmw_outcome_add(struct outcome *o, const struct view *v, int64_t q, double w,
+                     struct plan plan);
+/* What a strategy that chose `final` does. */
+struct plan lmw_view_plan(const struct view *v, const struct lmw_strategy *s, int final);
 /* At a threshold: the cheapest local model that is trusted at least as much, else the cloud.
  * score[local][query]. */
 void lmw_view_choose(const struct view *v, const double *score, double threshold, int16_t *choice);

@@ -79,13 +79,13 @@ double lmw_curve_aiq(const struct lmw_hull_point *h, int n, double from, double 
 /* How the queries are routed at point i of 0..100. */
 typedef void choose_fn(const void *arg, int i, int16_t *choice);
 
-static struct lmw_curve_point point_of(const struct view *v, const int16_t *choice, bool tries,
-                                       const double *own)
+static struct lmw_curve_point point_of(const struct view *v, const int16_t *choice,
+                                       const struct lmw_strategy *how)
 {
     struct outcome o = {0};
     int64_t n = 0;
     for (int64_t q = 0; q < v->c->n; q++) {
-        lmw_outcome_add(&o, v, q, 1, tries ? lmw_view_cheaper(v, choice[q]) : 0, choice[q]);
+        lmw_outcome_add(&o, v, q, 1, lmw_view_plan(v, how, choice[q]));
         n += v->price < LMW_QUANTITIES && cell_known(v, v->price, q);
     }
     double queries = (double)v->c->n;
@@ -93,7 +93,7 @@ static struct lmw_curve_point point_of(const struct view *v, const int16_t *choi
                                 .accuracy = o.v[OUT_RIGHT] / queries,
                                 .price = (double)NAN};
     if (v->price < LMW_QUANTITIES)
-        p.price = o.v[OUT_AMOUNT + v->price] / (double)n + (own ? own[v->price] : 0);
+        p.price = o.v[OUT_AMOUNT + v->price] / (double)n + how->own[v->price];
     return p;
 }
 
@@ -104,7 +104,7 @@ static struct lmw_curve_point alone(const struct view *v, int model)
     struct lmw_curve_point p = {.share_cloud = model == v->c->n_local, .price = (double)NAN};
     int64_t n = 0;
     for (int64_t q = 0; q < v->c->n; q++) {
-        lmw_outcome_add(&o, v, q, 1, 0, model);
+        lmw_outcome_add(&o, v, q, 1, (struct plan){model});
         n += v->price < LMW_QUANTITIES && cell_known(v, v->price, q);
     }
     p.accuracy = o.v[OUT_RIGHT] / (double)v->c->n;
@@ -220,16 +220,17 @@ static void choose_perfectly(const void *arg, int i, int16_t *choice)
     }
 }
 
-static int trace(const struct view *v, choose_fn *choose, const void *arg, bool tries,
-                 const double *own, struct lmw_curve *out, struct lmw_arena scratch,
+static int trace(const struct view *v, choose_fn *choose, const void *arg,
+                 const struct lmw_strategy *how, struct lmw_curve *out, struct lmw_arena scratch,
                  struct lmw_err *err)
 {
+    static const struct lmw_strategy for_nothing = {0};
     int16_t *choice = LMW_NEW(&scratch, int16_t, (size_t)v->c->n);
     if (!choice)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a curve");
     for (int i = 0; i < LMW_CURVE_POINTS; i++) {
         choose(arg, i, choice);
-        out->point[i] = point_of(v, choice, tries, own);
+        out->point[i] = point_of(v, choice, how ? how : &for_nothing);
     }
     sum_up(out, v);
     return LMW_OK;
@@ -253,7 +254,7 @@ int lmw_curve_oracle(const struct lmw_cells *c, struct lmw_curve *out, struct lm
     }
     snprintf(out->name, sizeof out->name, "oracle");
     const struct perfect p = {&v, order};
-    return trace(&v, choose_perfectly, &p, false, NULL, out, scratch, err);
+    return trace(&v, choose_perfectly, &p, NULL, out, scratch, err);
 }
 
 /* ---- a router by its trust in the local models ---- */
@@ -278,23 +279,27 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int lmw_curve_router(const struct lmw_cells *c, const double *score, bool tries_first,
-                     const double *own, struct lmw_curve *out, struct lmw_arena scratch,
-                     struct lmw_err *err)
+int lmw_curve_router(const struct lmw_cells *c, const double *score,
+                     const struct lmw_strategy *how, struct lmw_curve *out,
+                     struct lmw_arena scratch, struct lmw_err *err)
 {
     struct view v;
+    int64_t all = c->n * c->n_local;
     int rc = lmw_view_open(&v, c, &scratch, err);
+    double *known = LMW_NEW(&scratch, double, (size_t)all);
     double *best = LMW_NEW(&scratch, double, (size_t)c->n);
     if (rc < 0)
         return rc;
-    if (!best)
+    if (!known || !best)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a curve");
+    for (int64_t i = 0; i < all; i++)
+        known[i] = isnan(score[i]) ? -(double)INFINITY : score[i];
     for (int64_t q = 0; q < c->n; q++) {
-        best[q] = score[q];
+        best[q] = known[q];
         for (int m = 1; m < c->n_local; m++)
-            best[q] = fmax(best[q], score[m * c->n + q]);
+            best[q] = fmax(best[q], known[m * c->n + q]);
     }
     qsort(best, (size_t)c->n, sizeof *best, ascending);
-    const struct trusting t = {&v, score, best};
-    return trace(&v, choose_trusted, &t, tries_first, own, out, scratch, err);
+    const struct trusting t = {&v, known, best};
+    return trace(&v, choose_trusted, &t, how, out, scratch, err);
 }

@@ -121,6 +121,7 @@ struct job {
     double t_s, arrived_s;
     int64_t q;
     int stage, n_tried, final;
+    int n_again; /* how often more each local model is asked */
 };
 
 struct station {
@@ -193,7 +194,8 @@ static void decide(struct station *x, struct job *j)
         break;
     case LMW_CHOSEN:
         j->final = s->choice[j->q];
-        j->n_tried = s->tries_first ? lmw_view_cheaper(x->v, j->final) : 0;
+        j->n_tried = lmw_view_plan(x->v, s, j->final).n_tried;
+        j->n_again = s->n_again;
         break;
     }
 }
@@ -203,12 +205,12 @@ static const struct run *run_of(const struct station *x, int model, int64_t q)
     return &x->run[q * (x->v->c->n_local + 1) + model];
 }
 
-/* A run is paid; `used`: its answer is the one. */
-static void charge(struct station *x, int model, const struct run *run, int64_t in_flight,
-                   bool used)
+/* A run is paid, so many times; `used`: its answer is the one. */
+static void charge(struct station *x, int model, const struct run *run, double times,
+                   int64_t in_flight, bool used)
 {
     bool cloud = model == x->v->c->n_local;
-    double joules = (double)run->amount[LMW_JOULES];
+    double joules = times * (double)run->amount[LMW_JOULES];
     if (cloud) {
         int64_t machines = x->setup->cloud_machines;
         int64_t batch =
@@ -219,7 +221,7 @@ static void charge(struct station *x, int model, const struct run *run, int64_t 
     }
     x->out.total[LMW_JOULES] += joules;
     for (int k = LMW_JOULES + 1; k < LMW_QUANTITIES; k++)
-        x->out.total[k] += (double)run->amount[k];
+        x->out.total[k] += times * (double)run->amount[k];
     *(cloud ? &x->out.cloud_j : &x->out.local_j) += joules;
     x->out.wasted_j += used ? 0 : joules;
 }
@@ -236,12 +238,13 @@ static int serve(struct station *x, struct job j, struct lmw_err *err)
         start = lmw_fleet_start(&x->fleet[model], j.t_s);
     }
     const struct run *run = run_of(x, model, j.q);
-    double seconds = (double)run->amount[LMW_SECONDS];
+    double times = model == cloud ? 1 : 1 + j.n_again;
+    double seconds = times * (double)run->amount[LMW_SECONDS];
     int64_t in_flight = lmw_fleet_serve(&x->fleet[model], start, seconds, err);
     bool used = j.stage >= j.n_tried;
     if (in_flight < 0)
         return (int)in_flight;
-    charge(x, model, run, in_flight, used);
+    charge(x, model, run, times, in_flight, used);
     lmw_spread_add(&x->wait, start - j.t_s);
     x->out.end_s = fmax(x->out.end_s, start + seconds);
     if (!used) {
@@ -249,7 +252,7 @@ static int serve(struct station *x, struct job j, struct lmw_err *err)
         j.t_s = start + seconds;
         return later_push(x, j) ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for tries");
     }
-    lmw_spread_add(&x->response, start + seconds - j.arrived_s);
+    lmw_spread_add(&x->response, start + seconds - j.arrived_s + x->s->own[LMW_SECONDS]);
     for (int k = 0; k < LMW_QUANTITIES; k++)
         x->out.total[k] += x->s->own[k];
     x->out.n++;

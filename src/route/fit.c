@@ -183,8 +183,13 @@ int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, do
     int rc = lmw_router_accepts(r, &l->embedding, err);
     if (rc < 0)
         return rc;
+    if (r->info.tries_first && r->info.n_local != c->n_local)
+        return lmw_fail(
+            err, LMW_EARG,
+            "the router tries %d local models in turn, and not %d: name those it knows",
+            r->info.n_local, c->n_local);
     for (int64_t i = 0; i < c->n * c->n_local; i++)
-        trust[i] = 0;
+        trust[i] = (double)NAN;
     for (int m = 0; m < r->info.n_local; m++) {
         int model = 0;
         while (model < c->n_local && strcmp(c->model[model], r->info.local[m]) != 0)
@@ -198,8 +203,7 @@ int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, do
             struct question x = {0};
             lmw_router_look(r, l->prompt[q], vector_at(l, q), buf, &x);
             question_at(&x, l, model, q);
-            double t = r->kind->trust(r, m, &x);
-            trust[model * c->n + q] = isnan(t) ? 0 : t;
+            trust[model * c->n + q] = r->kind->trust(r, m, &x);
         }
     }
     return LMW_OK;
@@ -240,9 +244,26 @@ static double area(const struct judged *v, int64_t n)
     return yes_all > 0 && no > 0 ? pairs / (yes_all * no) : (double)NAN;
 }
 
+/* The mean squared error of a constant, the share of a model's answers that are right. */
+static double brier_of_base(const struct lmw_cells *c, const double *trust)
+{
+    double sum = 0, all = 0;
+    for (int m = 0; m < c->n_local; m++) {
+        double n = 0, right = 0;
+        for (int64_t q = 0; q < c->n; q++) {
+            if (isnan(trust[m * c->n + q]))
+                continue;
+            n++;
+            right += cell_right(c, m, q);
+        }
+        sum += n > 0 ? right * (1 - right / n) : 0;
+        all += n;
+    }
+    return sum / all;
+}
+
 static void judge(struct lmw_fit_report *out, struct judged *v, int64_t n)
 {
-    double base = 0;
     qsort(v, (size_t)n, sizeof *v, by_trust);
     out->auc = area(v, n);
     out->brier = 0;
@@ -253,13 +274,11 @@ static void judge(struct lmw_fit_report *out, struct judged *v, int64_t n)
         out->bin[b].trust += v[i].trust;
         out->bin[b].right += v[i].right;
         out->brier += (v[i].trust - v[i].right) * (v[i].trust - v[i].right) / (double)n;
-        base += (double)v[i].right / (double)n;
     }
     for (int b = 0; b < LMW_CALIBRATION_BINS; b++) {
         out->bin[b].trust /= (double)out->bin[b].n;
         out->bin[b].right /= (double)out->bin[b].n;
     }
-    out->brier_of_base = base * (1 - base);
 }
 
 static int report_on(struct job *j, struct lmw_fit_report *out, struct lmw_arena scratch,
@@ -271,14 +290,13 @@ static int report_on(struct job *j, struct lmw_fit_report *out, struct lmw_arena
     if (!v)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a report");
     for (int64_t i = 0; i < all; i++) {
-        if (isnan(out->trust[i]))
-            out->trust[i] = 0; /* not known: to the cloud */
-        else
+        if (!isnan(out->trust[i]))
             v[n++] = (struct judged){out->trust[i], lesson_right(j->l, (int)(i / c->n), i % c->n)};
     }
     if (n == 0)
         return lmw_fail(err, LMW_EARG, "no question tells what this kind of router looks at");
     judge(out, v, n);
+    out->brier_of_base = brier_of_base(c, out->trust);
     return LMW_OK;
 }
 
@@ -293,7 +311,7 @@ static double accuracy_of(const struct lmw_cells *c, const int16_t *choice)
 }
 
 /* Of 0, 0.01, ... 1 the least threshold that keeps the wanted share of the cloud's accuracy on
- * questions not seen; where none does, 1, which trusts nobody. */
+ * questions not seen; where none does, 1. */
 static int choose_threshold(const struct job *j, const double *trust, double *out,
                             struct lmw_arena scratch, struct lmw_err *err)
 {
@@ -333,9 +351,11 @@ static void time_decisions(struct lmw_router *r, const struct job *j)
     for (int64_t q = 0; q < j->l->cells->n && n < TIMED; q++) {
         struct question x = {0};
         question_at(&x, j->l, j->view.rank[0], q);
+        if (r->kind->needs_text && !j->feature[q])
+            continue; /* nothing to look at takes no time */
         if (r->kind->tries_first)
             lmw_router_trust(r, 0, x.signal);
-        else if (j->l->prompt[q].ptr)
+        else
             lmw_router_decide(r, j->l->prompt[q], vector_at(j->l, q), NULL);
         n++;
     }

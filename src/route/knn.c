@@ -149,6 +149,15 @@ static json_t *save(const struct lmw_router *r)
                      lmw_pack_floats(p->base, locals));
 }
 
+static bool are_shares(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(x[i] >= 0 && x[i] <= 1))
+            return false;
+    }
+    return true;
+}
+
 static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
 {
     json_int_t n = json_integer_value(json_object_get(from, "samples"));
@@ -167,6 +176,9 @@ static int load(struct lmw_router *r, const json_t *from, struct lmw_err *err)
     for (size_t i = 0; rc == LMW_OK && i < sizeof arrays / sizeof *arrays; i++)
         rc = lmw_unpack_floats(json_object_get(from, arrays[i].name), arrays[i].name, arrays[i].x,
                                arrays[i].n, err);
+    if (rc == LMW_OK && !(are_shares(p->right, (size_t)n * (size_t)r->info.n_local) &&
+                          are_shares(p->base, (size_t)r->info.n_local)))
+        rc = lmw_fail(err, LMW_EFORMAT, "'right' and 'base' must be shares, 0 to 1");
     return rc;
 }
 

@@ -79,10 +79,11 @@ static int agree(struct reader *r, int run, struct lmw_arena scratch, struct lmw
         count[q]++;
     }
     for (int64_t q = 0; q < n; q++) {
-        r->l->n_repeat = count[q] > r->l->n_repeat ? count[q] : r->l->n_repeat;
-        if (count[q] < 2)
+        int64_t same = count[q] < 2 ? 0 : commonest(r, next, head[q]);
+        if (same == 0) /* asked once, or no answer is known */
             continue;
-        r->sum[LMW_AGREEMENT][run * n + q] = (double)commonest(r, next, head[q]) / count[q];
+        r->l->n_repeat = count[q] > r->l->n_repeat ? count[q] : r->l->n_repeat;
+        r->sum[LMW_AGREEMENT][run * n + q] = (double)same / count[q];
         r->n[LMW_AGREEMENT][run * n + q] = 1;
     }
     return LMW_OK;

@@ -98,6 +98,7 @@ struct lmw_strategy {
     enum lmw_semantics semantics;
     const int16_t *choice; /* [query] a model */
     bool tries_first;      /* LMW_CHOSEN: cheaper local models were asked before, and are paid */
+    int n_again; /* where it tries first: how often more a local model is asked, each time */
     double own[LMW_QUANTITIES]; /* what deciding costs, for each query (0: nothing) */
 };
 
@@ -130,7 +131,7 @@ int lmw_route_simulate(const struct lmw_cells *c, const struct lmw_strategy *s, 
                        struct lmw_routed *out, struct lmw_arena scratch, struct lmw_err *err);
 
 /* For LMW_CHOSEN, from trust[local][query]: the cheapest local model trusted at least as much as
- * the threshold, else the cloud. */
+ * the threshold (NaN: not trusted at all), else the cloud. */
 int lmw_route_choose(const struct lmw_cells *c, const double *trust, double threshold,
                      int16_t *choice, struct lmw_arena scratch, struct lmw_err *err);
 
@@ -166,10 +167,11 @@ int lmw_curve_random(const struct lmw_cells *c, struct lmw_curve *out, struct lm
                      struct lmw_err *err);
 int lmw_curve_oracle(const struct lmw_cells *c, struct lmw_curve *out, struct lmw_arena scratch,
                      struct lmw_err *err);
-/* tries_first and own (NULL: nothing) as in struct lmw_strategy; the name is the caller's. */
-int lmw_curve_router(const struct lmw_cells *c, const double *score, bool tries_first,
-                     const double *own, struct lmw_curve *out, struct lmw_arena scratch,
-                     struct lmw_err *err);
+/* how: what a decision takes (tries_first, n_again, own); NULL: nothing. A query whose score is
+ * not known is the last that stays local. The name is the caller's. */
+int lmw_curve_router(const struct lmw_cells *c, const double *score,
+                     const struct lmw_strategy *how, struct lmw_curve *out,
+                     struct lmw_arena scratch, struct lmw_err *err);
 
 /* The non-decreasing concave hull of points (price, accuracy), in place, by growing price; returns
  * how many points it has. Points that are not finite are left out. */

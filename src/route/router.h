@@ -109,8 +109,8 @@ enum { LMW_CALIBRATION_BINS = 10 };
 /* How good it is on questions it has not seen: each question's trust is that of a router fitted
  * on the other folds. */
 struct lmw_fit_report {
-    double *trust;               /* [local][query], in the arena */
-    double brier, brier_of_base; /* mean squared error of the trust; of the base rate alone */
+    double *trust;               /* [local][query], in the arena; NaN: not known */
+    double brier, brier_of_base; /* mean squared error of the trust; of each model's base rate */
     double auc;                  /* chance that of two answers the right one has more trust */
     double as_oracle; /* share of questions sent where the oracle would: local, or the cloud */
     struct {
@@ -124,8 +124,9 @@ int lmw_router_fit(struct lmw_router **out, const struct lmw_lessons *l,
                    const struct lmw_fit_options *o, struct lmw_fit_report *report,
                    struct lmw_arena *arena, struct lmw_err *err);
 
-/* Trust of a router in every query, [local of cells][query]. The router's local models are found
- * among the cells' by name; one that is missing is LMW_EARG. */
+/* Trust of a router in every query, [local of cells][query]; NaN: not known. The router's local
+ * models are found among the cells' by name; one that is missing is LMW_EARG, and so is one too many
+ * where the router tries first. */
 int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, double *trust,
                      struct lmw_err *err);
 /* Whether a query of this id is in the fold that the router has not seen. */

@@ -92,35 +92,30 @@ static void route_random(struct outcome *o, const struct view *v, int64_t q, dou
 {
     int n = v->c->n_local;
     for (int m = 0; m < n; m++)
-        lmw_outcome_add(o, v, q, p / n, 0, m);
-    lmw_outcome_add(o, v, q, 1 - p, 0, n);
+        lmw_outcome_add(o, v, q, p / n, (struct plan){m});
+    lmw_outcome_add(o, v, q, 1 - p, (struct plan){n});
 }
 
 static void route_with_errors(struct outcome *o, const struct view *v, int64_t q,
                               const struct lmw_strategy *s)
 {
     int cloud = v->c->n_local, right = v->oracle[q];
-    lmw_outcome_add(o, v, q, s->p, 0, right);
-    if (s->semantics == LMW_CASCADE)
-        lmw_outcome_add(o, v, q, 1 - s->p, 1, cloud);
-    else if (s->semantics == LMW_SYMMETRIC && right == cloud)
-        lmw_outcome_add(o, v, q, 1 - s->p, 0, v->rank[0]);
-    else
-        lmw_outcome_add(o, v, q, 1 - s->p, 0, cloud);
+    struct plan missed = {.final = cloud, .n_tried = s->semantics == LMW_CASCADE};
+    if (s->semantics == LMW_SYMMETRIC && right == cloud)
+        missed.final = v->rank[0];
+    lmw_outcome_add(o, v, q, s->p, (struct plan){right});
+    lmw_outcome_add(o, v, q, 1 - s->p, missed);
 }
 
 static void route_query(struct outcome *o, const struct view *v, int64_t q,
                         const struct lmw_strategy *s)
 {
     switch (s->kind) {
-    case LMW_ALWAYS: lmw_outcome_add(o, v, q, 1, 0, s->model); break;
+    case LMW_ALWAYS: lmw_outcome_add(o, v, q, 1, (struct plan){s->model}); break;
     case LMW_RANDOM: route_random(o, v, q, s->p); break;
-    case LMW_ORACLE: lmw_outcome_add(o, v, q, 1, 0, v->oracle[q]); break;
+    case LMW_ORACLE: lmw_outcome_add(o, v, q, 1, (struct plan){v->oracle[q]}); break;
     case LMW_ROUTER: route_with_errors(o, v, q, s); break;
-    case LMW_CHOSEN:
-        lmw_outcome_add(o, v, q, 1, s->tries_first ? lmw_view_cheaper(v, s->choice[q]) : 0,
-                        s->choice[q]);
-        break;
+    case LMW_CHOSEN: lmw_outcome_add(o, v, q, 1, lmw_view_plan(v, s, s->choice[q])); break;
     }
     for (enum lmw_quantity k = 0; k < LMW_QUANTITIES; k++)
         o->v[OUT_AMOUNT + k] += cell_known(v, k, q) ? s->own[k] : 0;

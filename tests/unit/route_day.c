@@ -192,6 +192,14 @@ static void tries_come_first(void **state)
     /* local 0..2 and 2..4 (after 1 s of waiting), the cloud 2..3 and 4..5 */
     assert_near(d.response.mean, (3 + 4) / 2.0, 1e-9);
     assert_near(d.end_s, 5, 1e-9);
+    d = day(f, (struct lmw_strategy){.kind = LMW_CHOSEN,
+                                     .choice = choice,
+                                     .tries_first = true,
+                                     .n_again = 1,
+                                     .own = {[LMW_SECONDS] = 0.5}});
+    assert_near(d.local_j, 4, 1e-9); /* 0..4 and 4..8 */
+    assert_near(d.wasted_j, 4, 1e-9);
+    assert_near(d.response.mean, (5 + 8) / 2.0 + 0.5, 1e-9);
 }
 
 static void batches_in_the_cloud(void **state)

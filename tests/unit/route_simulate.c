@@ -205,6 +205,10 @@ static void chosen_by_a_router(void **state)
     struct lmw_routed chain = routed(&c, s, *state);
     assert_near(chain.mean[LMW_JOULES] * 4, 1 + 3 + 13 + 13 + 1, 1e-12);
     assert_near(chain.wasted_j * 4, 0 + 1 + 3 + 3, 1e-12);
+    s.n_again = 1; /* each local model twice, to see whether it agrees with itself */
+    struct lmw_routed twice = routed(&c, s, *state);
+    assert_near(twice.mean[LMW_JOULES] * 4, 2 + 6 + 16 + 16 + 1, 1e-12);
+    assert_near(twice.wasted_j * 4, 0 + 2 + 6 + 6, 1e-12);
 }
 
 static void names_and_order(void **state)
@@ -351,19 +355,35 @@ static void a_curve_from_scores(void **state)
     double score[100];
     for (int q = 0; q < 100; q++)
         score[q] = q < 40 ? 0.9 + q * 1e-4 : q < 80 ? 0.1 + q * 1e-4 : 0.5 + q * 1e-4;
-    assert_int_equal(
-        lmw_curve_router(&c, score, false, NULL, &r, *(struct lmw_arena *)*state, NULL), 0);
+    assert_int_equal(lmw_curve_router(&c, score, NULL, &r, *(struct lmw_arena *)*state, NULL), 0);
     assert_near(r.apgr, 0.8, 1e-9);
     assert_near(r.cpt80, 0.32, 1e-9);
-    const double own[LMW_QUANTITIES] = {[LMW_JOULES] = 0.5};
-    assert_int_equal(lmw_curve_router(&c, score, true, own, &r, *(struct lmw_arena *)*state, NULL),
-                     0);
+    struct lmw_strategy how = {.tries_first = true, .own = {[LMW_JOULES] = 0.5}};
+    assert_int_equal(lmw_curve_router(&c, score, &how, &r, *(struct lmw_arena *)*state, NULL), 0);
     assert_near(r.point[40].price, 1 + 0.4 * 11 + 0.5, 1e-9); /* every query is tried first */
+    how.n_again = 2;                                          /* and twice more */
+    assert_int_equal(lmw_curve_router(&c, score, &how, &r, *(struct lmw_arena *)*state, NULL), 0);
+    assert_near(r.point[40].price, 3 + 0.4 * 11 + 0.5, 1e-9);
     for (int q = 0; q < 100; q++)
         score[q] = 0.5;
-    assert_int_equal(
-        lmw_curve_router(&c, score, false, NULL, &r, *(struct lmw_arena *)*state, NULL), 0);
+    assert_int_equal(lmw_curve_router(&c, score, NULL, &r, *(struct lmw_arena *)*state, NULL), 0);
     assert_near(r.apgr, 0.5, 1e-9);
+    for (int q = 40; q < 80; q++)
+        score[q] = NAN; /* of which nothing is known: the first to go */
+    assert_int_equal(lmw_curve_router(&c, score, NULL, &r, *(struct lmw_arena *)*state, NULL), 0);
+    assert_near(r.point[0].share_cloud, 0, 0);
+    assert_near(r.point[40].accuracy, 0.8, 1e-12);
+}
+
+/* What is not known is not trusted, however little trust is asked for. */
+static void the_unknown_goes_to_the_cloud(void **state)
+{
+    struct lmw_cells c = four();
+    const double trust[8] = {0, NAN, NAN, 0.5, 0, NAN, 0.5, NAN};
+    int16_t choice[4];
+    assert_int_equal(lmw_route_choose(&c, trust, 0, choice, *(struct lmw_arena *)*state, NULL), 0);
+    const int16_t want[] = {0, 2, 1, 0};
+    assert_memory_equal(choice, want, sizeof want);
 }
 
 static void no_gap_to_close(void **state)
@@ -394,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_recovers_half, open_arena, close_arena),
         cmocka_unit_test_setup_teardown(the_best_curve, open_arena, close_arena),
         cmocka_unit_test_setup_teardown(a_curve_from_scores, open_arena, close_arena),
+        cmocka_unit_test_setup_teardown(the_unknown_goes_to_the_cloud, open_arena, close_arena),
         cmocka_unit_test_setup_teardown(no_gap_to_close, open_arena, close_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
