@@ -41,6 +41,7 @@ struct lmw_backend_opts {
     const char *command;     /* of a program: run by /bin/sh, prompt on stdin, answer on stdout */
     const char *system;      /* a system message in front of each prompt */
     const char *body; /* a JSON object merged into each request, for a server's own settings */
+    bool unlisted;    /* a server takes the model, though its list of models lacks it */
     enum lmw_thinking thinking;
     bool logprobs; /* ask a server for its tokens' log-probabilities; embedded tells them anyway */
     int64_t connect_ns, first_token_ns, total_ns; /* time-outs of one try */

@@ -246,7 +246,7 @@ static int read_error(const json_t *error, struct lmw_err *err)
     char message[300];
     int64_t code = lmw_wire_count(error, "code");
     lmw_wire_error(error, message, sizeof message);
-    int rc = lmw_wire_is_too_long(message)                ? LMW_EARG
+    int rc = lmw_wire_blames_question(message)            ? LMW_EARG
              : code == 429 || (code >= 500 && code < 600) ? LMW_EIO
                                                           : LMW_EFORMAT;
     return lmw_fail(err, rc, "the server stopped with an error: %s", message);

@@ -60,6 +60,7 @@ static int take_opts(struct lmw_remote *r, const struct lmw_backend_opts *o, str
                         "leaves out");
     r->raw = o->raw;
     r->logprobs = o->logprobs;
+    r->unlisted = o->unlisted;
     r->thinking = o->thinking;
     r->max_tokens = o->max_tokens;
     r->n_ctx = o->n_ctx;
@@ -220,9 +221,11 @@ int lmw_remote_fetch(struct lmw_remote *r, const char *path, const char *post, j
 int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const char *key,
                         struct lmw_err *err)
 {
-    char names[380] = "";
+    char names[300] = "";
     size_t i, n = 0;
     const json_t *m;
+    if (r->unlisted)
+        return LMW_OK;
     json_array_foreach(list, i, m)
     {
         const char *name = lmw_wire_text(m, key);
@@ -230,18 +233,21 @@ int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const ch
             continue;
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", name);
     }
-    return lmw_fail(err, LMW_EARG, "%s has no model '%.60s'; it has: %s", r->base, r->model,
-                    names[0] ? names : "none");
+    return lmw_fail(err, LMW_EARG,
+                    "%s has no model '%.60s'; it has: %s (one it takes and does not list: "
+                    "--unlisted)",
+                    r->base, r->model, names[0] ? names : "none");
 }
 
-/* Whose fault it is: the question's, that is too long; the account's, whose key or credit is gone
+/* Whose fault it is: the question's, that is too long or not allowed; the account's, whose key or credit is gone
  * for every question; else one cannot tell. */
 static int fault_of(int status, const char *what)
 {
     if (status == 401 || status == 402 || (status == 429 && strstr(what, "current quota")))
         return LMW_EUNAVAILABLE;
-    bool is_refused = status == 400 || status == 413 || status == 422 || status == 500;
-    return is_refused && lmw_wire_is_too_long(what) ? LMW_EARG : LMW_EIO;
+    bool is_refused =
+        status == 400 || status == 403 || status == 413 || status == 422 || status == 500;
+    return is_refused && lmw_wire_blames_question(what) ? LMW_EARG : LMW_EIO;
 }
 
 int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, lmw_str body,
@@ -262,7 +268,7 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
                         "%s answered 401 (%s): it wants an API key; --api-key-env names the "
                         "environment variable that holds one",
                         url, what);
-    if (status == 401 || status == 403)
+    if (status == 401 || (status == 403 && code != LMW_EARG))
         return lmw_fail(err, code, "%s answered %d (%s)%s%s", url, status, what,
                         r->key_env ? ": look at the API key in " : "",
                         r->key_env ? r->key_env : "");

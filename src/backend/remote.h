@@ -37,7 +37,7 @@ struct lmw_remote {
     char *model, *system, *key_env; /* NULL where not given */
     char base[512], url[576];
     json_t *body; /* the user's own settings; NULL */
-    bool raw, logprobs;
+    bool raw, logprobs, unlisted;
     enum lmw_thinking thinking;
     int max_tokens, n_ctx; /* n_ctx <= 0: the server's own */
     unsigned crutches;     /* what the server was found to need */
@@ -85,10 +85,11 @@ int lmw_remote_base(struct lmw_remote *r, const char *url, struct lmw_err *err);
  * reference. *status is what the server answered, 0 for nothing. */
 int lmw_remote_fetch(struct lmw_remote *r, const char *path, const char *post, json_t **out,
                      int *status, struct lmw_err *err);
-/* Says that the model is not in the list (whose objects are called by `key`), and what is. */
+/* Says that the model is not in the list (whose objects are called by `key`), and what is; LMW_OK
+ * where that was known before. */
 int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const char *key,
                         struct lmw_err *err);
-/* What a refusal says, with what to do about it: LMW_EARG where the question is too long,
+/* What a refusal says, with what to do about it: LMW_EARG where the question is at fault,
  * LMW_EUNAVAILABLE where no question would be answered (no key, no credit), else LMW_EIO. */
 int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, lmw_str body,
                        struct lmw_err *err);

@@ -46,11 +46,15 @@ void lmw_wire_error(const json_t *error, char *out, size_t cap)
     free(dump);
 }
 
-/* The words of vLLM, OpenAI and SGLang, of llama-server, of TensorRT-LLM. */
-bool lmw_wire_is_too_long(const char *message)
+/* The words of vLLM, OpenAI and SGLang, of llama-server, of TensorRT-LLM; and of the filters of
+ * Azure, OpenAI, OpenRouter, DashScope and DeepSeek. */
+bool lmw_wire_blames_question(const char *message)
 {
-    static const char *const words[] = {"context length", "context size", "context window",
-                                        "max_seq_len", "max_num_tokens"};
+    static const char *const words[] = {
+        "context length",     "context size",   "context window", "max_seq_len",
+        "max_num_tokens",     "content filter", "content policy", "content management policy",
+        "usage polic",        "safety system",  "flagged",        "inappropriate content",
+        "content exists risk"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcasestr(message, words[i]))
             return true;

@@ -15,8 +15,9 @@ int64_t lmw_wire_part(int64_t part, int64_t whole);
 const char *lmw_wire_text(const json_t *object, const char *key);
 /* The message in an error, whichever of the usual ways it is written. */
 void lmw_wire_error(const json_t *error, char *out, size_t cap);
-/* Whether a message says that the question is too long for the model's context. */
-bool lmw_wire_is_too_long(const char *message);
+/* Whether a message says that the question is too long for the model's context, or that a filter
+ * would not let it through: another question may be answered. */
+bool lmw_wire_blames_question(const char *message);
 /* A float as people wrote it: 0.7, not 0.699999988. */
 json_t *lmw_wire_real(float v);
 /* A system message (NULL: none) and a user's; NULL when the prompt is no UTF-8. */

@@ -16,6 +16,7 @@ static int check_fit(const struct backend_flags *f, const char *command)
         {"api-key-env", f->api_key_env, is_server},
         {"body", f->body, is_server},
         {"thinking", f->thinking, is_server},
+        {"unlisted", f->is_unlisted, is_server},
         {"system", f->system, is_server || is_program},
         {"command", f->command, is_program},
     };
@@ -64,5 +65,6 @@ int cli_backend_opts(const struct backend_flags *f, const char *command,
     out->command = f->command;
     out->system = f->system;
     out->body = f->body;
+    out->unlisted = f->is_unlisted;
     return -1;
 }

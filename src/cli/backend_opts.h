@@ -9,6 +9,7 @@ struct backend_flags {
     const char *name, *url, *api_key_env, *command, *system, *body, *thinking;
     double connect_s, first_token_s, total_s;
     int64_t n_retry;
+    bool is_unlisted;
 };
 
 #define BACKEND_FLAGS_DEFAULT                                                                     \
@@ -27,6 +28,8 @@ struct backend_flags {
         {"system", 0, OPT_STR, &(f)->system, "TEXT", "a system message before each prompt"},      \
         {"thinking", 0, OPT_STR, &(f)->thinking, "WHICH", "on or off (default: the model's)"},    \
         {"body", 0, OPT_STR, &(f)->body, "JSON", "an object merged into each request"},           \
+        {"unlisted",        0,    OPT_FLAG,                                                       \
+         &(f)->is_unlisted, NULL, "the server takes a model it does not list"},                   \
         {"connect-timeout", 0, OPT_REAL, &(f)->connect_s, "S", "default 10"},                     \
         {"first-token-timeout", 0, OPT_REAL, &(f)->first_token_s, "S", "default 600"},            \
         {"timeout", 0, OPT_REAL, &(f)->total_s, "S", "of a whole answer (default 3600)"},         \

@@ -104,6 +104,7 @@ static const struct field fields[] = {
     {"command", TEXT, OPT(command)},
     {"system", TEXT, OPT(system)},
     {"body", TEXT, OPT(body)},
+    {"unlisted", YES_NO, OPT(unlisted)},
     {"connect_seconds", SECONDS, OPT(connect_ns), 0, 86400},
     {"first_token_seconds", SECONDS, OPT(first_token_ns), 0, 86400},
     {"total_seconds", SECONDS, OPT(total_ns), 0, 86400},

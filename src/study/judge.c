@@ -5,8 +5,9 @@
  * go on where they stopped. Nothing of a verdict depends on what else is in flight. The first try
  * is greedy, the ones after it are not: the same question asked the same way would get the same bad
  * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's
- * context has no room for; a judge that cannot be reached stops everything, resumable: no more is
- * asked, and what is in flight is kept if it is a verdict. */
+ * context has no room for, a filter holds back, or the server refuses that has answered others: it
+ * would be refused again whenever the judgement went on. A judge that cannot be reached stops
+ * everything, resumable: no more is asked, and what is in flight is kept if it is a verdict. */
 #include "study/judge.h"
 
 #include "base/clock.h"
@@ -56,7 +57,7 @@ struct job {
     int64_t n_scored, unscorable_id; /* the first record of those unscorable now; 0: none */
     struct question *questions;      /* [n_question] */
     int n_question, n_busy;
-    bool is_stopping;
+    bool is_stopping, has_replied;
     struct lmw_buf other;
 };
 
@@ -237,11 +238,19 @@ static int finish_question(struct job *j, struct question *q, struct lmw_err *er
     return rc;
 }
 
+/* A refusal for what was asked, not for who asked or how often. */
+static bool was_refused(const struct lmw_reply *r)
+{
+    int last = (r->n_attempt < LMW_N_ATTEMPT ? r->n_attempt : LMW_N_ATTEMPT) - 1;
+    int status = last < 0 ? 0 : r->attempt[last].status;
+    return status == 400 || status == 403 || status == 413 || status == 422;
+}
+
 /* No reply. What is too much for the judge is unscorable: the next one need not be. */
 static int fail_question(struct job *j, struct question *q, int rc, const char *why,
                          struct lmw_err *err)
 {
-    if (rc == LMW_EARG) {
+    if (rc == LMW_EARG || (j->has_replied && was_refused(&q->reply))) {
         conclude(&q->asked, (double)NAN, why);
         return finish_question(j, q, err);
     }
@@ -268,6 +277,7 @@ static int land(struct job *j, struct question *q, struct lmw_err *err)
 {
     if (q->reply.rc < 0)
         return fail_question(j, q, q->reply.rc, q->reply.err.msg, err);
+    j->has_replied = true;
     note_reply(j, q);
     if (lmw_verdict_read(kind_of(j->opts), (lmw_str){q->reply.text.ptr, q->reply.text.len},
                          &q->said[q->i_order])) {

@@ -209,6 +209,11 @@ def fail(sock, kind, headers):
         whole(sock, 429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
     elif kind == "toolong":
         whole(sock, 400, {"error": {"message": "This model's maximum context length is 4096 tokens.", "code": 400}})
+    elif kind == "filter":  # Azure's, and its moderated siblings
+        whole(sock, 400, {"error": {"code": "content_filter", "param": "prompt", "message": "The response was filtered due "
+                                    "to the prompt triggering Azure OpenAI's content management policy."}})
+    elif kind == "moderated":
+        whole(sock, 403, {"error": {"code": 403, "message": "Your chosen model requires moderation and your input was flagged"}})
     elif kind == "oldllama":  # llama-server until September 2025: a field of its own
         a = Answer(sock)
         a.head(200, "text/event-stream")

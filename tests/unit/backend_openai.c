@@ -478,6 +478,18 @@ static void test_too_long_for_its_context(void **state)
     drop(&r);
 }
 
+static void test_what_a_filter_holds_back(void **state)
+{
+    static const char *const ways[] = {"filter", "moderated"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct lmw_reply r = {0};
+        struct lmw_err err;
+        assert_int_equal(ask("openai", ways[i], plain, &r, &err), LMW_EARG);
+        assert_int_equal(r.n_attempt, 1);
+        drop(&r);
+    }
+}
+
 /* No question would be answered any more: none of them is at fault, and asking again is no help. */
 static void test_an_account_that_is_empty(void **state)
 {
@@ -628,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_tried_again),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_too_long_for_its_context),
+        cmocka_unit_test(test_what_a_filter_holds_back),
         cmocka_unit_test(test_an_account_that_is_empty),
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_not_tried_again),

@@ -17,7 +17,7 @@ static char folder[64], db[96];
 /* The judge says replies[i] to its i-th question, over and over; rc[] likewise. */
 static struct {
     const char *replies[8];
-    int n, asked, fail_at, fail_with;
+    int n, asked, fail_at, fail_with, status;
     char prompts[16][2048];
     float temperature[16];
 } script;
@@ -41,6 +41,7 @@ static int answer(void *state, const struct lmw_request *request, struct lmw_rep
         snprintf(script.prompts[i], sizeof script.prompts[i], "%.*s", LMW_FMT(request->prompt));
         script.temperature[i] = request->temperature;
     }
+    reply->attempt[0].status = script.asked == script.fail_at ? script.status : 200;
     if (script.asked == script.fail_at)
         return lmw_fail(err, script.fail_with, "the server burns");
     lmw_buf_str(&reply->text, script.replies[i % script.n]);
@@ -324,6 +325,32 @@ static void test_a_question_the_judge_cannot_take(void **state)
     assert_non_null(strstr(reasons[1], "burns"));
 }
 
+/* One that is refused would be refused again: it is unscorable, if others were answered. */
+static void test_a_question_the_judge_refuses(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = by_model();
+    SAYS(RIGHT);
+    script.fail_at = 2;
+    script.fail_with = LMW_EIO;
+    script.status = 400;
+    assert_int_equal(judge(&o, &r, NULL), LMW_OK);
+    shows("judge:wise", "1-1-");
+    assert_non_null(strstr(reasons[1], "burns"));
+}
+
+static void test_a_judge_that_refuses_everything(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = by_model();
+    SAYS(RIGHT);
+    script.fail_at = 1;
+    script.fail_with = LMW_EIO;
+    script.status = 400;
+    assert_int_equal(judge(&o, &r, NULL), LMW_EIO);
+    shows(NULL, "----");
+}
+
 static int stop_after_one(void *arg, const struct lmw_judge_progress *p)
 {
     return p->n_done == 1;
@@ -461,6 +488,8 @@ int main(void)
         TEST(test_it_goes_on_where_it_stopped),
         TEST(test_another_judge_begins_anew),
         TEST(test_a_question_the_judge_cannot_take),
+        TEST(test_a_question_the_judge_refuses),
+        TEST(test_a_judge_that_refuses_everything),
         TEST(test_stopping),
         TEST(test_pairs_in_both_orders),
         TEST(test_several_in_flight),
