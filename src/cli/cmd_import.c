@@ -10,7 +10,10 @@
 
 struct job {
     const char *store, *prices, *path; /* path: the file being imported */
-    struct strs files;
+    const char *model, *workload;
+    struct strs files, set;
+    struct lmw_arena arena; /* of the defaults */
+    struct lmw_record defaults;
     struct lmw_import_opts opts;
     bool json;
 };
@@ -64,6 +67,27 @@ static int import_all(struct lmw_store *s, struct job *j, struct lmw_err *err)
     return LMW_OK;
 }
 
+/* What is said of all records: --set, --model and --workload. */
+static int read_defaults(struct job *j, struct lmw_err *err)
+{
+    int rc = lmw_arena_open(&j->arena, 1 << 20, err);
+    lmw_record_clear(&j->defaults);
+    for (int i = 0; i < j->set.n && rc == LMW_OK; i++) {
+        const char *eq = strchrnul(j->set.v[i], '=');
+        lmw_str name = {j->set.v[i], (size_t)(eq - j->set.v[i])};
+        const struct lmw_column *c = lmw_column_find(name, NULL);
+        rc = c && *eq ? lmw_record_set(&j->defaults, c, lmw_str_from(eq + 1), &j->arena, err)
+                      : lmw_fail(err, LMW_EARG,
+                                 "--set %s: FIELD=VALUE is wanted, of a field of the record "
+                                 "(docs/records.md), as in machine=A100",
+                                 j->set.v[i]);
+    }
+    j->defaults.model = j->model ? j->model : j->defaults.model;
+    j->defaults.workload = j->workload ? j->workload : j->defaults.workload;
+    j->opts.defaults = &j->defaults;
+    return rc;
+}
+
 int cmd_import(int argc, char **argv)
 {
     struct job j = {.opts.on_progress = tell};
@@ -74,18 +98,22 @@ int cmd_import(int argc, char **argv)
          "the store (default: LMW_STORE, or the data directory)"},
         {"format", 0, OPT_STR, &j.opts.format, "FORMAT",
          "jsonl, csv, json, lm-eval, llama-bench, ipw (default: by name and content)"},
-        {"model", 'm', OPT_STR, &j.opts.model, "NAME", "of records that do not say theirs"},
-        {"workload", 'w', OPT_STR, &j.opts.workload, "NAME", "of records that do not say theirs"},
+        {"model", 'm', OPT_STR, &j.model, "NAME", "of records that do not say theirs"},
+        {"workload", 'w', OPT_STR, &j.workload, "NAME", "of records that do not say theirs"},
+        {"map", 0, OPT_STR, &j.opts.map, "LIST",
+         "FIELD=COLUMN[:UNIT], ... of another table: query_id=id,score=acc:%"},
+        {"set", 0, OPT_LIST, &j.set, "PAIR",
+         "FIELD=VALUE of records that do not say theirs; again for each field"},
         {"prices", 0, OPT_STR, &j.prices, "FILE",
          "token prices: the cost of records that do not say theirs"},
         {"json", 0, OPT_FLAG, &j.json, NULL, "one JSON object a file"},
         {0},
     };
     const struct command_help help = {
-        "lmwatt import FILE... [--run NAME] [--store DB]",
+        "lmwatt import FILE... [--run NAME] [--map LIST] [--store DB]",
         "Takes records that others measured, or that `lmwatt export` wrote, into the store (`-`:\n"
         "standard input). A file is imported whole or not at all; what is there already is left\n"
-        "alone.",
+        "alone. Tables of others come in with --map: `score=*` makes each column a model.",
         "lmwatt import records.jsonl --run theirs",
     };
     j.opts.arg = &j;
@@ -100,12 +128,15 @@ int cmd_import(int argc, char **argv)
     struct lmw_store *store = NULL;
     struct lmw_price_list *prices = NULL;
     char path[1024];
-    rc = j.prices ? lmw_price_list_open(&prices, j.prices, &err) : LMW_OK;
+    rc = read_defaults(&j, &err);
+    if (rc == LMW_OK && j.prices)
+        rc = lmw_price_list_open(&prices, j.prices, &err);
     j.opts.prices = prices;
     if (rc == LMW_OK && (rc = cli_store_path(j.store, path, sizeof path, &err)) == LMW_OK &&
         (rc = lmw_store_open(&store, path, &err)) == LMW_OK)
         rc = import_all(store, &j, &err);
     lmw_store_close(store);
     lmw_price_list_close(prices);
+    lmw_arena_close(&j.arena);
     return rc < 0 ? cli_fail(&err) : 0;
 }

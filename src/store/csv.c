@@ -4,24 +4,28 @@
  * An empty cell is absent; an empty text is written "" and read so where it is quoted. `extra`
  * holds one JSON object, so that fields the record does not know keep their kinds.
  *
+ * Other people's tables come through a map (map.h): any columns, also nameless ones, and quotes
+ * inside unquoted cells, as spreadsheets write them.
+ *
  * Refused: a file without `query_id`, a column named twice, a row with more or fewer cells than
  * the first, a quote inside an unquoted cell, text behind a closing quote. */
-#include "store/format.h"
+#include "store/map.h"
 
 #include "base/csv.h"
 #include "base/json.h"
 
 #include <stdlib.h>
 
-enum { MAX_COLUMN = 512 };
+enum { MAX_COLUMN = 16384, NAME_MAX_BYTES = 1024 };
 
 struct csv_columns {
     int n;
     struct column {
         const struct lmw_column *known; /* NULL: a field of its own, or `extra` */
         bool is_extra;
-        char name[64];
-    } v[MAX_COLUMN];
+        char *name;
+    } * v;
+    struct member *cells; /* of a row under a map */
 };
 
 /* --- in --- */
@@ -29,25 +33,26 @@ struct csv_columns {
 /* The next cell; *rest begins with the comma behind it. */
 static int next_cell(struct feed *s, lmw_str *rest, struct lmw_csv_cell *cell, struct lmw_err *err)
 {
-    int rc = lmw_csv_cell(rest, ',', cell, &s->cell, err);
-    if (rc == LMW_OK && !cell->is_quoted && memchr(cell->text.ptr, '"', cell->text.len))
+    int rc = lmw_csv_cell(rest, s->in.separator, cell, &s->cell, err);
+    if (rc == LMW_OK && !s->map && !cell->is_quoted && memchr(cell->text.ptr, '"', cell->text.len))
         return lmw_fail(err, LMW_EFORMAT, "a quote inside a cell: put the whole cell in quotes");
     return rc;
 }
 
-static int add_column(struct csv_columns *h, lmw_str name, struct lmw_err *err)
+static int add_column(struct csv_columns *h, lmw_str name, bool is_mapped, struct lmw_err *err)
 {
-    struct column *c = &h->v[h->n];
-    if (name.len == 0 || name.len >= sizeof c->name || !lmw_str_is_utf8(name))
+    if ((name.len == 0 && !is_mapped) || name.len > NAME_MAX_BYTES || !lmw_str_is_utf8(name))
         return lmw_fail(err, LMW_EFORMAT,
                         "column %d of the first row has no name, a long one, or one that is not "
                         "UTF-8",
                         h->n + 1);
-    for (int i = 0; i < h->n; i++) {
+    for (int i = 0; i < h->n && name.len > 0; i++) {
         if (lmw_str_is(name, h->v[i].name))
-            return lmw_fail(err, LMW_EFORMAT, "two columns are named '%s'", h->v[i].name);
+            return lmw_fail(err, LMW_EFORMAT, "two columns are named '%.64s'", h->v[i].name);
     }
-    memcpy(c->name, name.ptr, name.len);
+    struct column *c = &h->v[h->n];
+    if (!(c->name = strndup(name.ptr, name.len)))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a column");
     c->known = lmw_column_find(name, NULL);
     c->is_extra = lmw_str_is(name, "extra");
     h->n++;
@@ -56,26 +61,41 @@ static int add_column(struct csv_columns *h, lmw_str name, struct lmw_err *err)
 
 static int read_head(struct feed *s, lmw_str row, struct lmw_err *err)
 {
+    size_t n_max = lmw_str_count(row, s->in.separator) + 1;
     struct lmw_csv_cell cell;
     bool has_id = false, more = true;
-    if (!(s->csv = calloc(1, sizeof *s->csv)))
+    if (n_max > MAX_COLUMN)
+        return lmw_fail(err, LMW_EFORMAT, "over %d columns", MAX_COLUMN);
+    if (!(s->csv = calloc(1, sizeof *s->csv)) || !(s->csv->v = calloc(n_max, sizeof *s->csv->v)) ||
+        !(s->csv->cells = calloc(n_max, sizeof *s->csv->cells)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for %s", s->name);
     while (more) {
-        int rc = s->csv->n == MAX_COLUMN
-                     ? lmw_fail(err, LMW_EFORMAT, "over %d columns", MAX_COLUMN)
-                     : next_cell(s, &row, &cell, err);
+        int rc = next_cell(s, &row, &cell, err);
         if (rc == LMW_OK)
-            rc = add_column(s->csv, lmw_str_trim(cell.text), err);
+            rc = add_column(s->csv, lmw_str_trim(cell.text), s->map, err);
         if (rc < 0)
             return rc;
         has_id |= strcmp(s->csv->v[s->csv->n - 1].name, "query_id") == 0;
         more = row.len > 0;
         row = (lmw_str){row.ptr + more, row.len - more};
     }
-    return has_id ? LMW_OK
-                  : lmw_fail(err, LMW_EFORMAT,
-                             "the first row names no column 'query_id': is this a file of records "
-                             "(docs/records.md), with commas between the columns?");
+    return has_id || s->map
+               ? LMW_OK
+               : lmw_fail(
+                     err, LMW_EFORMAT,
+                     "the first row names no column 'query_id': records of other columns come "
+                     "in with --map query_id=COLUMN,score=COLUMN (docs/records.md)");
+}
+
+void lmw_csv_close(struct feed *s)
+{
+    for (int i = 0; s->csv && s->csv->v && i < s->csv->n; i++)
+        free(s->csv->v[i].name);
+    if (s->csv) {
+        free(s->csv->v);
+        free(s->csv->cells);
+    }
+    free(s->csv);
 }
 
 /* The members of an `extra` cell, into the text of the record's own. */
@@ -103,18 +123,24 @@ static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
     return LMW_OK;
 }
 
+static int not_utf8(const struct column *c, struct lmw_err *err)
+{
+    return lmw_fail(err, LMW_EFORMAT,
+                    "column '%.64s' is not UTF-8: convert the file, for example with iconv -t "
+                    "UTF-8",
+                    c->name);
+}
+
 static int take_cell(struct feed *s, struct lmw_record *r, const struct column *c,
                      const struct lmw_csv_cell *cell, struct lmw_err *err)
 {
+    struct lmw_json_value v = {.kind = LMW_JSON_STRING, .text = cell->text};
     if (!lmw_str_is_utf8(cell->text))
-        return lmw_fail(err, LMW_EFORMAT,
-                        "column '%s' is not UTF-8: convert the file, for "
-                        "example with iconv -t UTF-8",
-                        c->name);
+        return not_utf8(c, err);
     if (c->known && c->known->kind == LMW_COL_TEXT && cell->is_quoted && cell->text.len == 0)
         *(const char **)((char *)r + c->known->offset) = "";
     else if (c->known)
-        return lmw_record_set(r, c->known, cell->text, s->arena, err);
+        return lmw_map_put_own(r, c->known, &v, s->arena, err);
     else if (c->is_extra)
         return cell->text.len ? add_extra(s, cell->text, err) : LMW_OK;
     else if (cell->text.len || cell->is_quoted) {
@@ -123,6 +149,21 @@ static int take_cell(struct feed *s, struct lmw_record *r, const struct column *
         lmw_buf_str(&s->text, ":");
         lmw_json_put_text(&s->text, cell->text);
     }
+    return LMW_OK;
+}
+
+/* The cell as a column of a mapped row; texts that were made in `spare` are kept. */
+static int keep_cell(struct feed *s, int i, const struct lmw_csv_cell *cell, struct lmw_err *err)
+{
+    lmw_str text = cell->text;
+    if (!lmw_str_is_utf8(text))
+        return not_utf8(&s->csv->v[i], err);
+    if (text.ptr == s->cell.ptr && !(text.ptr = lmw_arena_str(s->arena, text)))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a row");
+    s->csv->cells[i] = (struct member){
+        lmw_str_from(s->csv->v[i].name),
+        {.kind = text.len ? LMW_JSON_STRING : LMW_JSON_NULL, .text = text},
+    };
     return LMW_OK;
 }
 
@@ -135,7 +176,9 @@ static int read_cells(struct feed *s, struct lmw_record *r, lmw_str row, struct 
         if (i > 0)
             row = (lmw_str){row.ptr + 1, row.len - 1};
         int rc = next_cell(s, &row, &cell, err);
-        if (rc < 0 || (rc = take_cell(s, r, &s->csv->v[i], &cell, err)) < 0)
+        if (rc == LMW_OK)
+            rc = s->map ? keep_cell(s, i, &cell, err) : take_cell(s, r, &s->csv->v[i], &cell, err);
+        if (rc < 0)
             return rc;
     }
     return row.len == 0 ? LMW_OK
@@ -151,6 +194,8 @@ int lmw_csv_read(struct feed *s, lmw_str row, take_fn *take, void *arg, struct l
     lmw_record_clear(&r);
     s->text.len = 0;
     int rc = read_cells(s, &r, row, err);
+    if (rc == LMW_OK && s->map)
+        return lmw_table_read(s, &(struct row){s->csv->cells, s->csv->n, true}, take, arg, err);
     if (rc == LMW_OK && s->text.len) {
         lmw_buf_str(&s->text, "}");
         r.extra = lmw_arena_str(s->arena, (lmw_str){s->text.ptr, s->text.len});

@@ -2,7 +2,8 @@
  *
  * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `lm-eval`
  * (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw` (the
- * per-query records of HazyResearch/intelligence-per-watt as JSON).
+ * per-query records of HazyResearch/intelligence-per-watt as JSON), and with a map any table in
+ * CSV or JSON.
  *
  * A file is one transaction: all of it is in the store afterwards, or none. Nothing is overwritten:
  * a record that is there already and is the same is passed over (so the same file twice is the
@@ -38,7 +39,8 @@ struct lmw_import_opts {
      * say. */
     const char *run;
     const char *format;                  /* NULL: by the file's name and first bytes */
-    const char *model, *workload;        /* of records that do not say; NULL */
+    const char *map;                     /* FIELD=COLUMN, ...: docs/records.md; NULL */
+    const struct lmw_record *defaults;   /* fields of records that do not say theirs; NULL */
     const struct lmw_price_list *prices; /* give records without `cost_usd` theirs; NULL */
     lmw_import_progress_fn *on_progress;
     void *arg;

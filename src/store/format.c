@@ -1,9 +1,12 @@
 /* Which format a file has, and the plain one: a record a line. See format.h.
  *
  * A file is taken for CSV by its name, or because it begins with neither brace nor bracket; for one
- * of the foreign formats by fields of its first object that only it has; for `json`, an array of
- * records, by its bracket. */
+ * of the foreign formats by fields of its first object that only it has, unless a map says what
+ * its fields are; for `json`, an array of records, by its bracket. What stands between the cells
+ * of a CSV is the comma, semicolon or tab that its first line has most of. Files that are packed
+ * are refused by their first bytes, with what to do. */
 #include "store/foreign.h"
+#include "store/map.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +14,8 @@
 static int read_jsonl(struct feed *s, lmw_str line, take_fn *take, void *arg, struct lmw_err *err)
 {
     struct lmw_record r;
+    if (s->map)
+        return lmw_table_read_object(s, line, take, arg, err);
     int rc = lmw_record_parse(&r, line, s->arena, err);
     return rc < 0 ? rc : take(arg, &r, r.model, err);
 }
@@ -31,11 +36,12 @@ static bool ends_with(lmw_str s, const char *end)
     return s.len >= n && memcmp(s.ptr + s.len - n, end, n) == 0;
 }
 
-static const struct format *recognise(const struct feed *s)
+static const struct format *recognise(const struct feed *s, bool is_mapped)
 {
     lmw_str text = lmw_str_trim(lmw_reader_peek(&s->in));
     bool is_array = text.len > 0 && *text.ptr == '[';
-    if (ends_with(lmw_str_from(s->name), ".csv") ||
+    lmw_str name = lmw_str_from(s->name);
+    if (ends_with(name, ".csv") || ends_with(name, ".tsv") ||
         (text.len > 0 && !is_array && *text.ptr != '{'))
         return &formats[CSV];
     if (is_array)
@@ -43,14 +49,14 @@ static const struct format *recognise(const struct feed *s)
     struct lmw_json j = {text.ptr, text.ptr + text.len, NULL};
     struct lmw_json_value first;
     bool is_whole = lmw_json_value(&j, &first) && first.kind == LMW_JSON_OBJECT;
-    for (int i = 0; i < N_FORMAT && is_whole; i++) {
+    for (int i = 0; i < N_FORMAT && is_whole && !is_mapped; i++) {
         if (formats[i].is_it && formats[i].is_it(&first))
             return &formats[i];
     }
     return &formats[is_array ? JSON : JSONL];
 }
 
-static int find_format(struct feed *s, const char *name, struct lmw_err *err)
+static int find_format(struct feed *s, const char *name, bool is_mapped, struct lmw_err *err)
 {
     struct lmw_buf known = {0};
     for (int i = 0; name && i < N_FORMAT; i++) {
@@ -59,7 +65,7 @@ static int find_format(struct feed *s, const char *name, struct lmw_err *err)
         lmw_buf_printf(&known, "%s%s", i ? ", " : "", formats[i].name);
     }
     if (!name)
-        s->format = recognise(s);
+        s->format = recognise(s, is_mapped);
     int rc = s->format ? LMW_OK
                        : lmw_fail(err, LMW_EARG, "no format '%s' (there are: %s)", name,
                                   known.ptr ? known.ptr : "");
@@ -78,14 +84,65 @@ static void split_path(struct feed *s, const char *path)
              from ? from : "");
 }
 
-int lmw_feed_open(struct feed *s, const char *path, const char *name, struct lmw_err *err)
+/* What stands between the cells of the first line. */
+static char separator_of(lmw_str text)
+{
+    const char *end = memchr(text.ptr, '\n', text.len);
+    lmw_str line = {text.ptr, end ? (size_t)(end - text.ptr) : text.len};
+    char best = ',';
+    for (const char *c = "\t;"; *c; c++)
+        best = lmw_str_count(line, *c) > lmw_str_count(line, best) ? *c : best;
+    return best;
+}
+
+/* Files that hold records, but not as text. */
+static int check_text(const struct feed *s, struct lmw_err *err)
+{
+    static const struct {
+        const char *bytes, *is, *what_to_do;
+    } kinds[] = {
+        {"\x1f\x8b", "packed with gzip", "gunzip -c FILE | lmwatt import - ..."},
+        {"\x28\xb5\x2f\xfd", "packed with Zstandard", "zstd -dc FILE | lmwatt import - ..."},
+        {"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save its table as CSV"},
+        {"PAR1", "Parquet", "write it as CSV or JSON lines, for example with DuckDB or pandas"},
+        {"ARROW1", "Arrow", "write it as CSV or JSON lines, for example with pandas"},
+        {"SQLite format 3", "an SQLite file", "a store of lmwatt is read with --store"},
+        {"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE | lmwatt import - ..."},
+    };
+    lmw_str text = lmw_reader_peek(&s->in);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (lmw_str_starts(text, kinds[i].bytes))
+            return lmw_fail(err, LMW_EFORMAT, "%s is %s: %s", s->in.name, kinds[i].is,
+                            kinds[i].what_to_do);
+    }
+    return LMW_OK;
+}
+
+static int open_map(struct feed *s, const char *list, struct lmw_err *err)
+{
+    const struct format *f = s->format;
+    if (f != &formats[JSONL] && f != &formats[CSV] && f != &formats[JSON])
+        return lmw_fail(err, LMW_EARG, "a map is for csv, jsonl and json: %s knows its columns",
+                        f->name);
+    if (!(s->map = malloc(sizeof *s->map)))
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a map");
+    return lmw_map_parse(s->map, list, f == &formats[CSV], err);
+}
+
+int lmw_feed_open(struct feed *s, const char *path, const char *name, const char *map,
+                  struct lmw_err *err)
 {
     *s = (struct feed){.in.fd = -1};
     int rc = lmw_reader_open(&s->in, path, err);
     if (rc < 0)
         return rc;
     split_path(s, path);
-    if ((rc = find_format(s, name, err)) < 0)
+    if ((rc = check_text(s, err)) == LMW_OK &&
+        (rc = find_format(s, name, map != NULL, err)) == LMW_OK && map)
+        rc = open_map(s, map, err);
+    if (rc == LMW_OK && s->format == &formats[CSV])
+        s->in.separator = separator_of(lmw_reader_peek(&s->in));
+    if (rc < 0)
         lmw_feed_close(s);
     return rc;
 }
@@ -95,5 +152,6 @@ void lmw_feed_close(struct feed *s)
     lmw_reader_close(&s->in);
     lmw_buf_free(&s->text);
     lmw_buf_free(&s->cell);
-    free(s->csv);
+    lmw_csv_close(s);
+    free(s->map);
 }

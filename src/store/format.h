@@ -10,6 +10,7 @@
 #include "store/reader.h"
 
 struct csv_columns;
+struct map;
 
 /* A file being imported. */
 struct feed {
@@ -19,6 +20,7 @@ struct feed {
     struct lmw_buf text;     /* of one record, while it is read */
     struct lmw_buf cell;     /* of a CSV row, where it has to be made */
     struct csv_columns *csv;
+    struct map *map; /* of a table of other columns; NULL */
     int64_t n_piece; /* read so far, where a format counts them */
     int64_t n_byte;  /* that the records taken so far took of the file, about */
     char name[256];  /* the file's, without folders */
@@ -40,14 +42,17 @@ struct format {
     bool (*is_it)(const struct lmw_json_value *object); /* NULL: told by other means */
 };
 
-/* Opens the file and chooses its format: `name`, or by the file's name and first bytes. */
-int lmw_feed_open(struct feed *s, const char *path, const char *name, struct lmw_err *err);
+/* Opens the file and chooses its format: `name`, or by the file's name and first bytes. `map`: see
+ * map.h; NULL. */
+int lmw_feed_open(struct feed *s, const char *path, const char *name, const char *map,
+                  struct lmw_err *err);
 void lmw_feed_close(struct feed *s);
 /* pipe.c. Gives all records of the file to take, in order and in this thread, while another one
  * reads ahead; errors of either begin with file and line. */
 int lmw_feed_read(struct feed *s, take_list_fn *take, void *arg, struct lmw_err *err);
 
 /* csv.c */
+void lmw_csv_close(struct feed *s);
 int lmw_csv_read(struct feed *s, lmw_str row, take_fn *take, void *arg, struct lmw_err *err);
 void lmw_csv_put_head(struct lmw_buf *out);
 void lmw_csv_put(struct lmw_buf *out, const struct lmw_record *r);

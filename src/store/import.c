@@ -10,7 +10,7 @@
 #include "store/exchange.h"
 
 #include "base/clock.h"
-#include "store/format.h"
+#include "store/map.h"
 #include "store/sql.h"
 
 #include <inttypes.h>
@@ -190,16 +190,58 @@ static int find_target(struct import *im, const struct lmw_record *r, const char
 
 /* --- one record --- */
 
-static void settle(const struct lmw_import_opts *o, struct lmw_record *r)
+static void take_default(struct lmw_record *r, const struct lmw_record *defaults,
+                         const struct lmw_column *c)
 {
-    r->model = r->model ? r->model : o->model;
-    r->workload = r->workload ? r->workload : o->workload;
+    void *to = (char *)r + c->offset;
+    const void *from = (const char *)defaults + c->offset;
+    if (lmw_record_has(r, c) || !lmw_record_has(defaults, c))
+        return;
+    switch (c->kind) {
+    case LMW_COL_TEXT:
+    case LMW_COL_JSON: *(const char **)to = *(const char *const *)from; break;
+    case LMW_COL_REAL: *(double *)to = *(const double *)from; break;
+    default: *(int64_t *)to = *(const int64_t *)from;
+    }
+}
+
+/* What no record can hold: an accuracy in percent would be one of thousands of percent. */
+static int check(const struct lmw_record *r, struct lmw_err *err)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } counts[] = {
+        {"energy_uj", r->energy_uj},         {"power_mean_mw", r->power_mean_mw},
+        {"latency_ns", r->latency_ns},       {"ttft_ns", r->ttft_ns},
+        {"prompt_tokens", r->prompt_tokens}, {"completion_tokens", r->completion_tokens},
+    };
+    if (r->score < 0 || r->score > 1)
+        return lmw_fail(err, LMW_EFORMAT,
+                        "score %g is not within 0 to 1: where it is in percent, say --map "
+                        "score=COLUMN:%%; where it is out of 10, score=COLUMN:0.1",
+                        r->score);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        if (counts[i].value < 0 && counts[i].value != LMW_NULL)
+            return lmw_fail(err, LMW_EFORMAT,
+                            "field '%s' is %" PRId64 ", below 0: null is what "
+                            "is not known",
+                            counts[i].name, counts[i].value);
+    }
+    return LMW_OK;
+}
+
+static int settle(const struct lmw_import_opts *o, struct lmw_record *r, struct lmw_err *err)
+{
+    for (const struct lmw_column *c = lmw_columns; o->defaults && c->name; c++)
+        take_default(r, o->defaults, c);
     if (o->prices && isnan(r->cost_usd))
         r->cost_usd = lmw_price_list_cost(o->prices, r);
-    if (r->energy_uj == LMW_NULL)
-        return;
-    r->energy_method = r->energy_method ? r->energy_method : "imported";
-    r->energy_valid = r->energy_valid == LMW_NULL ? 1 : r->energy_valid;
+    if (r->energy_uj != LMW_NULL) {
+        r->energy_method = r->energy_method ? r->energy_method : "imported";
+        r->energy_valid = r->energy_valid == LMW_NULL ? 1 : r->energy_valid;
+    }
+    return check(r, err);
 }
 
 static bool same_value(const struct lmw_record *a, const struct lmw_record *b,
@@ -258,8 +300,9 @@ static int place(struct import *im, struct incoming *first, struct incoming **en
 {
     for (*end = first; *end; *end = (*end)->next) {
         struct incoming *in = *end;
-        settle(im->opts, &in->r);
-        int rc = *in->r.query_id ? find_target(im, &in->r, in->part, err)
+        int rc = settle(im->opts, &in->r, err);
+        if (rc == LMW_OK)
+            rc = *in->r.query_id ? find_target(im, &in->r, in->part, err)
                                  : lmw_fail(err, LMW_EFORMAT, "the record's id is empty");
         if (rc < 0)
             return rc;
@@ -378,6 +421,8 @@ static int read_all(struct import *im, struct lmw_err *err)
     if (rc < 0)
         return rc;
     rc = lmw_feed_read(&im->src, take, im, err);
+    if (rc == LMW_OK && im->src.map)
+        rc = lmw_map_check(im->src.map, err);
     if (rc == LMW_OK && im->n_record == 0)
         rc = lmw_fail(err, LMW_EFORMAT, "%s holds no records", im->src.in.name);
     for (int i = 0; i < im->n_target && rc == LMW_OK; i++)
@@ -417,7 +462,7 @@ int lmw_import(struct lmw_store *s, const char *path, const struct lmw_import_op
 {
     struct import im = {.s = s, .opts = opts};
     snprintf(im.hash, sizeof im.hash, "%016" PRIx64, lmw_str_hash(LMW_STR(SETTINGS)));
-    int rc = lmw_feed_open(&im.src, path, opts->format, err);
+    int rc = lmw_feed_open(&im.src, path, opts->format, opts->map, err);
     if (rc < 0)
         return rc;
     /* The keys of a million records do not fit SQLite's usual 2 MB; 64 MB hold them. */

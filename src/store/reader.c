@@ -64,6 +64,7 @@ int lmw_reader_open(struct reader *r, const char *path, struct lmw_err *err)
     *r = (struct reader){.name = is_stdin ? "standard input" : path,
                          .fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC),
                          .cap = CHUNK,
+                         .separator = ',',
                          .hash = lmw_str_hash((lmw_str){0})};
     if (r->fd < 0)
         return lmw_fail_errno(err, "cannot open %s", path);
@@ -91,20 +92,20 @@ lmw_str lmw_reader_peek(const struct reader *r)
 
 /* --- where a piece ends: the bytes it takes, 0 when its end is not among these --- */
 
-static size_t line_end(lmw_str s)
+static size_t line_end(lmw_str s, char separator)
 {
     const char *nl = memchr(s.ptr, '\n', s.len);
     return nl ? (size_t)(nl - s.ptr) + 1 : 0;
 }
 
-static size_t row_end(lmw_str s)
+static size_t row_end(lmw_str s, char separator)
 {
     struct lmw_csv_row row = {0};
-    return lmw_csv_row_end(&row, s, ',');
+    return lmw_csv_row_end(&row, s, separator);
 }
 
 /* Behind the brace that closes the first object; what is wrong in it is for its parser. */
-static size_t object_end(lmw_str s)
+static size_t object_end(lmw_str s, char separator)
 {
     bool inside = false;
     int depth = 0;
@@ -137,11 +138,11 @@ static lmw_str strip(lmw_str s, enum piece kind, int64_t *n_newline)
 
 int lmw_reader_next(struct reader *r, enum piece kind, lmw_str *out, struct lmw_err *err)
 {
-    static size_t (*const ends[])(lmw_str s) = {line_end, row_end, object_end};
+    static size_t (*const ends[])(lmw_str s, char separator) = {line_end, row_end, object_end};
     do {
         size_t n;
         int rc;
-        while ((n = ends[kind](lmw_reader_peek(r))) == 0 && !r->at_end) {
+        while ((n = ends[kind](lmw_reader_peek(r), r->separator)) == 0 && !r->at_end) {
             if ((rc = read_more(r, err)) < 0)
                 return rc;
         }

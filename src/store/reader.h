@@ -17,7 +17,8 @@ enum piece { PIECE_LINE, PIECE_ROW, PIECE_OBJECT };
 struct reader {
     const char *name; /* for messages */
     int fd;
-    char *buf; /* the bytes at [at, len) are read and not yet given out */
+    char separator; /* of the cells of a row */
+    char *buf;      /* the bytes at [at, len) are read and not yet given out */
     size_t at, len, cap;
     bool at_end;
     int64_t line;          /* of the piece given out last, from 1 */

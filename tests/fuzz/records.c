@@ -11,8 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int read_bytes(const void *bytes, size_t n, const char *format, take_list_fn *take,
-                      void *arg)
+static int read_bytes(const void *bytes, size_t n, const char *format, const char *map,
+                      take_list_fn *take, void *arg)
 {
     struct feed feed;
     struct lmw_err err;
@@ -21,7 +21,7 @@ static int read_bytes(const void *bytes, size_t n, const char *format, take_list
     if (fd < 0 || write(fd, bytes, n) != (ssize_t)n)
         abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int rc = lmw_feed_open(&feed, path, format, &err);
+    int rc = lmw_feed_open(&feed, path, format, map, &err);
     if (rc == LMW_OK) {
         rc = lmw_feed_read(&feed, take, arg, &err);
         lmw_feed_close(&feed);
@@ -63,7 +63,7 @@ static void check(const struct lmw_record *r)
     compare(json.ptr, &again);
     lmw_csv_put_head(&csv);
     lmw_csv_put(&csv, r);
-    if (read_bytes(csv.ptr, csv.len, "csv", compare_all, json.ptr) < 0)
+    if (read_bytes(csv.ptr, csv.len, "csv", NULL, compare_all, json.ptr) < 0)
         abort();
     lmw_arena_close(&arena);
     lmw_buf_free(&json);
@@ -79,9 +79,22 @@ static int check_all(void *arg, struct incoming *first, struct incoming **at, st
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const formats[] = {NULL,      "jsonl",       "csv", "json",
-                                          "lm-eval", "llama-bench", "ipw"};
+    static const struct {
+        const char *format, *map;
+    } how[] = {
+        {NULL, NULL},
+        {"jsonl", NULL},
+        {"csv", NULL},
+        {"json", NULL},
+        {"lm-eval", NULL},
+        {"llama-bench", NULL},
+        {"ipw", NULL},
+        {"csv", "query_id=id,score=*:%,extra=x"},
+        {"csv", "query_id=#,run=id,score=*,answer=*|a,energy_uj=kWh:kWh"},
+        {"jsonl", "query_id=id,query_id=a.0,score=r.*.ok,latency_ns=r.*.t.1:ms,domain=a.1"},
+    };
+    const size_t i = size > 0 ? (uint8_t)(data[0] - '0') % (sizeof how / sizeof *how) : 0;
     if (size > 0)
-        read_bytes(data + 1, size - 1, formats[(uint8_t)(data[0] - '0') % 7], check_all, NULL);
+        read_bytes(data + 1, size - 1, how[i].format, how[i].map, check_all, NULL);
     return 0;
 }

@@ -68,6 +68,16 @@ def records_of_matrix(rows, models, out):
                     f.write(json.dumps(record) + "\n")
 
 
+def check_wide(prefix, wide, db):
+    """The published file as it is, through a map, gives the records that were written out here."""
+    lmwatt("import", str(folder / "correct_matrix.tsv"), "--run", wide, "-w", "mmlu_pro", "--store", db,
+           "--map", "query_id=question_id,domain=category,reference=answer,score=*")
+    got = {r["run"]: r for r in ask("report", prefix, wide, "--store", db)["runs"]}
+    for run, r in got.items():
+        other = got[run.replace(prefix, wide, 1)]
+        check(r["n_record"] == other["n_record"] and r["accuracy"] == other["accuracy"], "wide", run, other["accuracy"])
+
+
 def check_table(rows, models, db):
     """The published accuracies, to the four digits they are printed with."""
     report = ask("report", "--store", db, "--by", "domain")
@@ -172,6 +182,7 @@ def mmlu_pro(folder_out):
     check_tiers(rows, models, check_coverage(rows, models, cloud, db))
     check_oracle(rows, models, cloud[-1], "mmlu", db)
     check_comparison(rows, "mmlu", db)
+    check_wide("mmlu", "wide", db)
 
 
 def mlenergy(folder_out):
