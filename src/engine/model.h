@@ -54,6 +54,7 @@ struct lmw_plan {
     int n_ctx, n_batch, n_thread;
     int n_row; /* of activations: n_batch, or a row for every thread where that is more */
     bool kv_f32;
+    size_t scratch; /* bytes, as the blocks asked for with all of the above */
 };
 
 struct lmw_pass;
@@ -71,7 +72,8 @@ struct lmw_block_ops {
     size_t (*scratch_size)(const struct lmw_block *b, const struct lmw_plan *plan);
     /* p->in -> p->out, both [p->n_tok, n_embd], for tokens at positions p->pos... Called by all
      * threads of the pass at once. p->in is complete at the call; the caller puts a barrier after.
-     * p->out may still be read by another thread until the block's own first barrier. */
+     * The batch may be in several passes (pass.h): before a block looks at what other tokens left
+     * in its state, lmw_pass_meet(). p->out may still be read by another thread until the block's own first barrier. */
     void (*forward)(const struct lmw_block *b, void *state, struct lmw_pass *p);
 };
 

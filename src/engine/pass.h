@@ -4,6 +4,9 @@
  * heads or tokens; lmw_pass_barrier() is where they meet. Each thread has its own struct lmw_pass
  * with the same contents but for i_thread, so that plain assignments to it need no care.
  *
+ * A batch of many tokens may be in as many passes as there are threads, each of some tokens and
+ * all theirs (stack.c): then n_thread is 1 in each, and n_meet how many passes there are.
+ *
  * Whatever the batch, the thread count or the share, a token's numbers are the same bits: every
  * product and every sum is over one token's own data in a fixed order. */
 #ifndef LMW_ENGINE_PASS_H
@@ -29,7 +32,7 @@ struct lmw_taken {
 struct lmw_pass {
     const struct lmw_model *m;
     const struct lmw_kernels *k;
-    int i_thread, n_thread;
+    int i_thread, n_thread, n_meet;
     const int32_t *ids;
     int n_tok, pos;     /* rows of this batch; position of the first */
     int n_keep;         /* of the last rows, how many need logits */
@@ -37,8 +40,8 @@ struct lmw_pass {
     bool is_own;        /* x and in are this thread's own: the pass is of one token */
     struct lmw_rows in; /* norm(x), [n_tok, n_embd] */
     uint8_t *scratch;   /* for blocks */
-    const struct lmw_plan *plan;
-    void *const *state; /* [n_layer * 2]: token and channel mixers' */
+    const struct lmw_plan *plan, *alone; /* of this pass, and of a thread's own one */
+    void *const *state;                  /* [n_layer * 2]: token and channel mixers' */
     float *const *rope; /* [model->n_rope] -> [n_ctx, n_rot / 2, 2]: cosine, sine */
     struct lmw_barrier *barrier;
     struct lmw_taken *taken; /* [n_thread] */
@@ -47,6 +50,8 @@ struct lmw_pass {
 };
 
 void lmw_pass_barrier(struct lmw_pass *p);
+/* Where all passes of the batch meet: what other tokens had to store is stored. */
+void lmw_pass_meet(struct lmw_pass *p);
 
 /* The step for rows of weights: a cache line of floats, so that no two threads write to one. */
 enum { LMW_ROW_STEP = 16 };

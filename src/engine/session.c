@@ -38,20 +38,22 @@ static void *carve(struct carver *c, size_t size)
     return p;
 }
 
+static const struct lmw_block *block_of(const struct lmw_model *m, int i)
+{
+    return i % 2 ? m->layers[i / 2].channel.block : m->layers[i / 2].token.block;
+}
+
 static void carve_blocks(struct lmw_session *s, struct carver *c)
 {
     const struct lmw_model *m = &s->engine->model;
-    size_t scratch = 0;
     for (int i = 0; i < 2 * m->n_layer; i++) {
-        const struct lmw_layer *l = &m->layers[i / 2];
-        const struct lmw_block *b = i % 2 ? l->channel.block : l->token.block;
-        size_t need = b->ops->scratch_size(b, &s->plan);
+        const struct lmw_block *b = block_of(m, i);
         void *state = carve(c, b->ops->state_size(b, &s->plan));
-        scratch = need > scratch ? need : scratch;
         if (s->state)
             s->state[i] = state;
     }
-    s->scratch = carve(c, scratch);
+    size_t alone = s->alone.scratch * (size_t)s->plan.n_thread;
+    s->scratch = carve(c, s->plan.scratch > alone ? s->plan.scratch : alone);
 }
 
 /* Lays the session out; run twice, first over no memory for the size. Returns the bytes an
@@ -81,6 +83,21 @@ static size_t carve_session(struct lmw_session *s, struct carver *c)
     return n_touched;
 }
 
+static struct lmw_plan plan_for(const struct lmw_engine *e, int n_ctx, int n_batch, int n_thread)
+{
+    struct lmw_plan plan = {.n_ctx = n_ctx,
+                            .n_batch = n_batch,
+                            .n_thread = n_thread,
+                            .n_row = n_batch > n_thread ? n_batch : n_thread,
+                            .kv_f32 = e->kv_f32};
+    for (int i = 0; i < 2 * e->model.n_layer; i++) {
+        const struct lmw_block *b = block_of(&e->model, i);
+        size_t need = (b->ops->scratch_size(b, &plan) + 63) & ~(size_t)63;
+        plan.scratch = need > plan.scratch ? need : plan.scratch;
+    }
+    return plan;
+}
+
 /* What a session needs must fit the machine's memory. */
 static int check_memory(size_t n_byte, const struct lmw_plan *plan, struct lmw_err *err)
 {
@@ -107,11 +124,9 @@ int lmw_session_open(struct lmw_session **out, struct lmw_engine *e, int n_ctx,
     if (!s)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a session");
     *s = (struct lmw_session){.engine = e};
-    s->plan = (struct lmw_plan){.n_ctx = n_ctx,
-                                .n_batch = n_ctx < BATCH ? n_ctx : BATCH,
-                                .n_thread = lmw_pool_size(e->pool),
-                                .kv_f32 = e->kv_f32};
-    s->plan.n_row = s->plan.n_batch > s->plan.n_thread ? s->plan.n_batch : s->plan.n_thread;
+    int n_thread = lmw_pool_size(e->pool), n_batch = n_ctx < BATCH ? n_ctx : BATCH;
+    s->plan = plan_for(e, n_ctx, n_batch, n_thread);
+    s->alone = plan_for(e, n_ctx, (n_batch + n_thread - 1) / n_thread, 1);
     size_t need = carve_session(s, &sizing);
     if ((rc = check_memory(need, &s->plan, err)) < 0 ||
         (rc = lmw_arena_open(&s->arena, sizing.at, err)) < 0) {
@@ -182,7 +197,7 @@ static void run_share(void *arg, int i_thread, int n_thread)
     struct job *job = arg;
     struct lmw_pass p = job->pass;
     p.i_thread = i_thread;
-    p.n_thread = n_thread;
+    p.n_thread = p.n_meet = n_thread;
     if (i_thread != 0)
         p.matmul_ns = NULL;
     lmw_stack_forward(&p, job->logits);
@@ -206,6 +221,7 @@ static void run_batch(struct lmw_session *s, const int32_t *ids, int n, int n_ke
         .in = s->in,
         .scratch = s->scratch,
         .plan = &s->plan,
+        .alone = &s->alone,
         .state = s->state,
         .rope = s->rope,
         .barrier = &s->barrier,

@@ -7,7 +7,7 @@
 struct lmw_session {
     struct lmw_engine *engine;
     struct lmw_arena arena;
-    struct lmw_plan plan;
+    struct lmw_plan plan, alone; /* for all threads together, and for one with its tokens */
     int n_past;
     int n_logits;   /* rows of the last eval */
     int n_rope_pos; /* positions the rotary tables are filled for */

@@ -2,8 +2,14 @@
  *
  * All threads run lmw_stack_forward() together. Between barriers each owns its share: of tokens
  * (norms, residuals, quantising) or of rows (products). The shares do not change the numbers
- * (pass.h). A pass of one token leaves nothing to share but rows: every thread keeps the residual
- * stream for itself, the same in each, and four of nine barriers a layer are not needed.
+ * (pass.h). Two kinds of batches need fewer than the nine barriers a layer that this takes:
+ *
+ * - One token leaves nothing to share but rows: every thread keeps the residual stream for itself,
+ *   the same in each, and meets the others five times.
+ * - Many tokens for a small layer: each thread takes some of them through in a pass of its own, and
+ *   meets the others once, when all have stored their keys and values. All threads then unpack all
+ *   weights, a tenth more work, and nobody helps who is late: in a large layer the barriers cost
+ *   less.
  *
  * Where only some logits are wanted, the rows nobody will look at leave the pass after the last
  * layer's token mixer has seen them: its cache needs them, the last channel mixer and the head do
@@ -19,6 +25,11 @@
 void lmw_pass_barrier(struct lmw_pass *p)
 {
     lmw_barrier_wait(p->barrier, p->n_thread);
+}
+
+void lmw_pass_meet(struct lmw_pass *p)
+{
+    lmw_barrier_wait(p->barrier, p->n_meet);
 }
 
 /* --- what the threads divide as they go --- */
@@ -177,6 +188,42 @@ static void own_rows(struct lmw_pass *p)
     p->in = rows_from(p->in, p->i_thread);
 }
 
+/* Tokens enough that unpacking weights for so few is little beside the products, and a layer that
+ * is done in so little time that barriers show: some 2 ms. */
+static bool is_worth_splitting(const struct lmw_pass *p)
+{
+    enum { MIN_TOKENS = 24, MAX_MAC = 1 << 27 };
+    int64_t n_tok = p->n_tok / p->n_thread;
+    return p->n_thread > 1 && n_tok >= MIN_TOKENS &&
+           p->m->info.n_param_active / p->m->n_layer * n_tok <= MAX_MAC;
+}
+
+/* From here on it is a pass of my tokens, in a part of the scratch. */
+static void split(struct lmw_pass *p)
+{
+    int from, to;
+    lmw_pass_share(p, p->n_tok, 1, &from, &to);
+    p->plan = p->alone;
+    p->scratch += p->plan->scratch * p->i_thread;
+    p->i_thread = 0;
+    p->n_thread = 1;
+    p->n_tok = to - from;
+    p->pos += from;
+    p->ids += from;
+    p->x += (size_t)from * p->m->n_embd;
+    p->out += (size_t)from * p->m->n_embd;
+    p->in = rows_from(p->in, from);
+}
+
+/* And now it is one pass again, of all tokens. */
+static void rejoin(struct lmw_pass *p, const struct lmw_pass *whole)
+{
+    if (p->n_thread == whole->n_thread)
+        return;
+    lmw_pass_meet(p);
+    *p = *whole;
+}
+
 static void embed(struct lmw_pass *p)
 {
     const struct lmw_matrix *e = &p->m->embedding;
@@ -228,13 +275,18 @@ static void drop_rows(struct lmw_pass *p)
 void lmw_stack_forward(struct lmw_pass *p, float *logits)
 {
     const struct lmw_model *m = p->m;
+    const struct lmw_pass whole = *p;
     if (p->n_tok == 1)
         own_rows(p);
+    else if (is_worth_splitting(p))
+        split(p);
     embed(p);
     for (int i = 0; i < m->n_layer; i++) {
         run_block(p, &m->layers[i].token, p->state[2 * i]);
-        if (i == m->n_layer - 1)
+        if (i == m->n_layer - 1) {
+            rejoin(p, &whole);
             drop_rows(p);
+        }
         if (p->n_tok == 0)
             return;
         add_residual(p);

@@ -499,11 +499,11 @@ static void head_of(const float *h, int n, int n_vocab, double *out)
     lmw_gguf_close(g);
 }
 
-/* A model that is worth several threads also for one token, in another type; more threads than a
- * session has rows. Fed token by token: the last logits, and one token's embedding. */
-static void one_by_one(const char *type, int n_thread, float logits[24], float embedding[256])
+/* A model that is worth several threads also for one token, in another type, fed in chunks: the
+ * last logits, and the embedding of a chunk. */
+static void fed(const char *type, int n_thread, int n_ctx, int chunk, float logits[24],
+                float embedding[256])
 {
-    enum { N_CTX = 4 };
     char small[80];
     struct lmw_err err;
     struct spec m = usual;
@@ -516,24 +516,31 @@ static void one_by_one(const char *type, int n_thread, float logits[24], float e
         fail_msg("%s", err.msg);
     assert_int_equal(rename(small, model_path()), 0);
     struct lmw_engine *e = open_model(n_thread, "avx2", false);
-    struct lmw_session *s = open_session(e, N_CTX);
-    assert_int_equal(lmw_session_embed(s, ids(m.n_vocab) + 5, 1, embedding, &err), 0);
+    struct lmw_session *s = open_session(e, n_ctx);
+    const int32_t *x = ids(m.n_vocab);
+    assert_int_equal(lmw_session_embed(s, x + 5, chunk, embedding, &err), 0);
     lmw_session_truncate(s, 0);
-    for (int i = 0; i < N_CTX; i++)
-        assert_int_equal(lmw_session_eval(s, ids(m.n_vocab) + i, 1, LMW_LOGITS_LAST, &err), 0);
+    for (int i = 0; i < n_ctx; i += chunk)
+        assert_int_equal(lmw_session_eval(s, x + i, chunk, LMW_LOGITS_LAST, &err), 0);
     memcpy(logits, lmw_session_logits(s, 0), 24 * sizeof *logits);
     lmw_session_close(s);
     lmw_engine_close(e);
 }
 
-static void one_token_of_many_threads(void **state)
+/* However the threads divide a pass: one token, with more threads than a session has rows; few
+ * tokens; and so many that each thread takes some through alone. */
+static void many_threads(void **state)
 {
     static const char *const types[] = {"F16", "Q8_0", "Q4_K_M"};
+    static const struct {
+        int n_ctx, chunk;
+    } passes[] = {{4, 1}, {14, 7}, {64, 64}, {98, 49}};
     float logits[2][24], embedding[2][256];
-    for (int i = 0; i < 3; i++) {
-        one_by_one(types[i], 1, logits[0], embedding[0]);
+    for (int i = 0; i < 12; i++) {
+        int n_ctx = passes[i / 3].n_ctx, chunk = passes[i / 3].chunk;
+        fed(types[i % 3], 1, n_ctx, chunk, logits[0], embedding[0]);
         for (int n_thread = 2; n_thread <= 6; n_thread += 2) {
-            one_by_one(types[i], n_thread, logits[1], embedding[1]);
+            fed(types[i % 3], n_thread, n_ctx, chunk, logits[1], embedding[1]);
             assert_memory_equal(logits[1], logits[0], sizeof logits[0]);
             assert_memory_equal(embedding[1], embedding[0], sizeof embedding[0]);
         }
@@ -725,18 +732,12 @@ static int remove_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),
-        cmocka_unit_test(long_context),
-        cmocka_unit_test(formats),
-        cmocka_unit_test(wanted_logits),
-        cmocka_unit_test(wrong_eval),
-        cmocka_unit_test(answers),
-        cmocka_unit_test(how_sure),
-        cmocka_unit_test(embeddings),
-        cmocka_unit_test(one_token_of_many_threads),
-        cmocka_unit_test(perplexity),
-        cmocka_unit_test(lying_keys),
-        cmocka_unit_test(lying_tensors),
+        cmocka_unit_test(shapes),        cmocka_unit_test(long_context),
+        cmocka_unit_test(formats),       cmocka_unit_test(wanted_logits),
+        cmocka_unit_test(wrong_eval),    cmocka_unit_test(answers),
+        cmocka_unit_test(how_sure),      cmocka_unit_test(embeddings),
+        cmocka_unit_test(many_threads),  cmocka_unit_test(perplexity),
+        cmocka_unit_test(lying_keys),    cmocka_unit_test(lying_tensors),
         cmocka_unit_test(not_supported),
     };
     return cmocka_run_group_tests(tests, NULL, remove_model);

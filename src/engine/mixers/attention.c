@@ -276,8 +276,8 @@ static void forward(const struct lmw_block *block, void *state, struct lmw_pass 
         store(&w, head);
     /* Who stored a head attends over it where they divide evenly, and need not wait for the
      * others. */
-    if (a->n_kv % p->n_thread)
-        lmw_pass_barrier(p);
+    if (p->n_meet > p->n_thread || a->n_kv % p->n_thread)
+        lmw_pass_meet(p);
     attend_all(&w);
     lmw_pass_barrier(p);
     lmw_pass_prepare(p, &w.mixed, 1u << a->o.act);
