@@ -48,6 +48,8 @@ struct command_help {
  * to go on, else the exit status: 0 after --help, 2 after saying what is wrong. */
 int opts_parse(const struct opt *opts, const struct command_help *help, int argc, char **argv,
                struct strs *pos);
+/* Whether an option stands on a command line that opts_parse() took. */
+bool opts_given(const struct opt *o, int argc, char **argv);
 
 /* "lmwatt: MESSAGE" on stderr; returns 1, the exit status. */
 int cli_fail(const struct lmw_err *err);

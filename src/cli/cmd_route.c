@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double most_batch = 1e6;
+
 /* The texts of the options that are lists, before they are taken apart. */
 struct texts {
     struct strs local;
     const char *accuracy, *random, *semantics, *cloud_price, *local_price;
-    const char *strategies, *batch_curve;
+    const char *strategies, *batch_curve; /* NULL: not given */
     int64_t n_thread, seed;
 };
 
@@ -88,7 +90,8 @@ static int read_curve(const char *text, struct lmw_batch_curve *c)
 {
     for (const char *p = text; p; p = *p ? p + 1 : NULL) {
         if (c->n == LMW_BATCH_POINTS || !(p = read_point(p, &c->batch[c->n], &c->factor[c->n])) ||
-            !(c->batch[c->n] >= 1 && c->factor[c->n] > 0) ||
+            !(c->batch[c->n] >= 1 && c->batch[c->n] <= most_batch && c->factor[c->n] > 0 &&
+              c->factor[c->n] <= most_batch) ||
             (c->n > 0 && c->batch[c->n] <= c->batch[c->n - 1]))
             return cli_usage("route",
                              "--batch-curve takes up to %d BATCH:FACTOR by growing batch, as "
@@ -127,25 +130,44 @@ static int read_price(const char *option, const char *text, struct lmw_price *ou
     return -1;
 }
 
+static bool is_within(double v, double from, double to)
+{
+    return v >= from && v <= to;
+}
+
+static int read_traffic(const struct lmw_traffic *r)
+{
+    if (!(r->rate > 0 && r->rate <= 1e9 && r->hours > 0 && r->hours <= 1e6))
+        return cli_usage("route",
+                         "--rate takes over 0 to 1e9 queries a second, --hours up to 1e6");
+    if (!is_within(r->burstiness, 0.01, 1000))
+        return cli_usage("route", "--burstiness takes 0.01 to 1000; 1 is Poisson");
+    if (r->limit < 0)
+        return cli_usage("route", "--limit takes 0 (all) or more");
+    return -1;
+}
+
 /* Numbers of the day, which must make sense. */
 static int read_day(const struct texts *t, struct lmw_day_setup *d)
 {
-    const struct lmw_traffic *r = &d->traffic;
     int rc = t->batch_curve ? read_curve(t->batch_curve, &d->batch) : -1;
-    if (rc < 0 && !(r->rate > 0 && r->rate <= 1e9 && r->hours > 0 && r->hours <= 1e6))
-        rc = cli_usage("route", "--rate and --hours must be over 0");
-    if (rc < 0 && !(r->burstiness >= 0.01 && r->burstiness <= 1000))
-        rc = cli_usage("route", "--burstiness takes 0.01 to 1000; 1 is Poisson");
-    if (rc < 0 && (d->machines < 0 || d->cloud_machines < 0 || d->slots < 1 ||
-                   d->cloud_slots < 1 || d->machines > 10000000 || d->cloud_machines > 10000000 ||
-                   d->slots > 10000 || d->cloud_slots > 10000))
+    if (rc < 0)
+        rc = read_traffic(&d->traffic);
+    if (rc < 0 &&
+        !(is_within((double)d->machines, 0, 1e7) && is_within((double)d->cloud_machines, 0, 1e7) &&
+          is_within((double)d->slots, 1, 1e4) && is_within((double)d->cloud_slots, 1, 1e4)))
         rc =
             cli_usage("route", "machines are 0 (as many as needed) to 10000000, slots 1 to 10000");
-    if (rc < 0 && !(d->idle_w >= 0 && d->patience_s >= 0 && d->batch.at >= 1 &&
-                    d->batch.of_records >= 1 && r->limit >= 0))
-        rc = cli_usage("route", "--idle-watts, --patience and --limit cannot be negative, a batch "
-                                "is at least 1");
-    d->n_thread = (int)(t->n_thread > 0 && t->n_thread < 256 ? t->n_thread : lmw_cpu_count());
+    if (rc < 0 && !(is_within(d->idle_w, 0, 1e9) && is_within(d->patience_s, 0, 1e9)))
+        rc = cli_usage("route", "--idle-watts and --patience take 0 to 1e9");
+    if (rc < 0 && d->idle_w > 0 && d->machines == 0)
+        rc = cli_usage("route", "--idle-watts needs --machines: of how many?");
+    if (rc < 0 &&
+        !(is_within(d->batch.at, 1, most_batch) && is_within(d->batch.of_records, 1, most_batch)))
+        rc = cli_usage("route", "a batch is 1 to %g", most_batch);
+    if (rc < 0 && !is_within((double)t->n_thread, 0, 255))
+        rc = cli_usage("route", "--threads takes 0 (one per processor) to 255");
+    d->n_thread = t->n_thread ? (int)t->n_thread : lmw_cpu_count();
     d->traffic.seed = (uint64_t)t->seed;
     return rc;
 }
@@ -177,12 +199,17 @@ static int read_texts(const struct texts *t, struct route_job *j)
     int rc = -1;
     for (int i = 0; i < t->local.n; i++)
         read_names(t->local.v[i], &j->local, &j->arena);
-    read_names(t->strategies, &j->strategies, &j->arena);
+    if (t->strategies)
+        read_names(t->strategies, &j->strategies, &j->arena);
     if (!j->router_path && (!j->local.n || !j->cloud))
         rc = cli_usage("route",
                        j->local.n ? "--cloud RUN is needed" : "--local RUN[,RUN...] is needed");
+    if (rc < 0 && t->strategies && !j->strategies.n)
+        rc = cli_usage("route", "--strategies names none");
+    j->accuracy_given = t->accuracy != NULL;
     if (rc < 0)
-        rc = read_numbers("router-accuracy", t->accuracy, 0, 1, ROUTE_LIST_MAX, &j->accuracy);
+        rc = read_numbers("router-accuracy", t->accuracy ? t->accuracy : "0.6,0.8", 0, 1,
+                          ROUTE_LIST_MAX, &j->accuracy);
     if (rc < 0)
         rc = read_numbers("random", t->random, 0, 1, ROUTE_LIST_MAX, &j->random);
     if (rc < 0)
@@ -191,6 +218,8 @@ static int read_texts(const struct texts *t, struct route_job *j)
         rc = read_price("cloud-price", t->cloud_price, &j->prices.cloud);
     if (rc < 0)
         rc = read_price("local-price", t->local_price, &j->prices.local);
+    if (rc < 0 && !isnan(j->prices.local.per_kwh) && !is_within(j->prices.local.per_kwh, 0, 1e9))
+        rc = cli_usage("route", "--kwh-price takes 0 to 1e9 dollars");
     if (rc < 0 && j->by && strcmp(j->by, "domain") != 0)
         rc = cli_usage("route", "--by takes domain");
     if (rc < 0)
@@ -230,17 +259,20 @@ int route_strategies(struct route_job *j, struct lmw_strategy **s, int *n, struc
     return LMW_OK;
 }
 
-typedef int verb_fn(struct route_job *j, struct lmw_err *err);
+enum { SIMULATE = 1, DAY = 2, FIT = 4, ALL = SIMULATE | DAY | FIT };
+static const struct verb {
+    const char *name;
+    int bit;
+    int (*run)(struct route_job *j, struct lmw_err *err);
+} verbs[] = {
+    {"simulate", SIMULATE, route_simulate}, {"day", DAY, route_day}, {"fit", FIT, route_fit}};
+enum { N_VERB = sizeof verbs / sizeof *verbs };
 
-static verb_fn *find_verb(const struct strs *pos)
+static const struct verb *find_verb(const struct strs *pos)
 {
-    static const struct {
-        const char *name;
-        verb_fn *run;
-    } verbs[] = {{"simulate", route_simulate}, {"day", route_day}, {"fit", route_fit}};
-    for (size_t i = 0; pos->n == 1 && i < sizeof verbs / sizeof *verbs; i++) {
+    for (int i = 0; pos->n == 1 && i < N_VERB; i++) {
         if (strcmp(pos->v[0], verbs[i].name) == 0)
-            return verbs[i].run;
+            return &verbs[i];
     }
     return NULL;
 }
@@ -255,16 +287,32 @@ static const struct command_help help = {
 
 static const struct lmw_price unknown_price = {(double)NAN, (double)NAN, (double)NAN};
 
-/* The options: a table that the verbs add to. */
+/* The options, and the verbs that each is for. */
 struct table {
     struct opt v[64];
-    int n;
+    int verbs[64], n;
 };
 
-static void add_opts(struct table *t, const struct opt *opts, size_t n)
+static void add_opts(struct table *t, const struct opt *opts, size_t n, int bits)
 {
     memcpy(t->v + t->n, opts, n * sizeof *opts);
-    t->n += (int)n;
+    for (size_t i = 0; i < n; i++)
+        t->verbs[t->n++] = bits;
+}
+
+/* What was asked for and would do nothing is refused. */
+static int check_given(const struct table *t, const struct verb *verb, int argc, char **argv)
+{
+    for (int i = 0; i < t->n; i++) {
+        int k = 0;
+        if ((t->verbs[i] & verb->bit) || !opts_given(&t->v[i], argc, argv))
+            continue;
+        while (!(t->verbs[i] & verbs[k].bit))
+            k++;
+        return cli_usage("route", "--%s is for route %s, not for %s", t->v[i].name, verbs[k].name,
+                         verb->name);
+    }
+    return -1;
 }
 
 static void runs_opts(struct table *table, struct route_job *j, struct texts *t)
@@ -281,7 +329,7 @@ static void runs_opts(struct table *table, struct route_job *j, struct texts *t)
         {"cloud-price", 0, OPT_STR, &t->cloud_price, "LIST", "the same of the cloud's run"},
         {"json", 0, OPT_FLAG, &j->json, NULL, "for machines"},
     };
-    add_opts(table, opts, sizeof opts / sizeof *opts);
+    add_opts(table, opts, sizeof opts / sizeof *opts, ALL);
 }
 
 static void simulate_opts(struct table *table, struct route_job *j, struct texts *t)
@@ -292,27 +340,41 @@ static void simulate_opts(struct table *table, struct route_job *j, struct texts
         {"semantics", 0, OPT_STR, &t->semantics, "NAME",
          "how they err: published (default), symmetric, cascade, all"},
         {"random", 0, OPT_STR, &t->random, "LIST", "a coin's chances to stay local (default 0.5)"},
+    };
+    const struct opt tables[] = {
         {"curve", 0, OPT_FLAG, &j->curve, NULL,
          "quality against price, with AIQ, APGR, CPT(50) and CPT(80)"},
         {"by", 0, OPT_STR, &j->by, "FIELD", "also for each domain (FIELD: domain)"},
     };
-    add_opts(table, opts, sizeof opts / sizeof *opts);
+    add_opts(table, opts, sizeof opts / sizeof *opts, ALL);
+    add_opts(table, tables, sizeof tables / sizeof *tables, SIMULATE | FIT);
+}
+
+static void router_opts(struct table *table, struct route_job *j)
+{
+    const struct opt opts[] = {
+        {"router", 0, OPT_STR, &j->router_path, "FILE",
+         "a fitted router among the strategies, judged by what it has not seen"},
+        {"seen", 0, OPT_FLAG, &j->seen, NULL, "judge it by what it has learned from, too"},
+    };
+    const struct opt both[] = {
+        {"threshold", 0, OPT_REAL, &j->threshold, "T",
+         "a router's, 0 to 1 (default: its own; fit: as --keep says)"},
+        {"model", 'm', OPT_STR, &j->model, "FILE",
+         "the GGUF file whose embeddings a router looks at"},
+    };
+    j->threshold = NAN;
+    add_opts(table, opts, sizeof opts / sizeof *opts, SIMULATE | DAY);
+    add_opts(table, both, sizeof both / sizeof *both, ALL);
 }
 
 static void fit_opts(struct table *table, struct route_job *j)
 {
     struct lmw_fit_options *f = &j->fit;
     const struct opt opts[] = {
-        {"router", 0, OPT_STR, &j->router_path, "FILE",
-         "a fitted router among the strategies, judged by what it has not seen"},
-        {"seen", 0, OPT_FLAG, &j->seen, NULL, "judge it by what it has learned from, too"},
-        {"threshold", 0, OPT_REAL, &j->threshold, "T",
-         "a router's, 0 to 1 (default: its own; fit: as --keep says)"},
         {"kind", 0, OPT_STR, &f->kind, "NAME", "fit: logistic (default), knn, mf or cascade"},
         {"features", 0, OPT_STR, &j->features, "NAME",
          "fit: what is looked at of questions: ngrams (default) or embedding"},
-        {"model", 'm', OPT_STR, &j->model, "FILE",
-         "the GGUF file whose embeddings a router looks at"},
         {"output", 'o', OPT_STR, &j->out, "FILE", "fit: where the router is written"},
         {"keep", 0, OPT_REAL, &f->keep, "Q",
          "fit: the share of always-cloud's accuracy to keep (default 0.95)"},
@@ -324,8 +386,7 @@ static void fit_opts(struct table *table, struct route_job *j)
     *f = (struct lmw_fit_options){.kind = "logistic", .keep = 0.95, .watts = 15};
     j->n_fold = 5;
     j->features = "ngrams";
-    j->threshold = NAN;
-    add_opts(table, opts, sizeof opts / sizeof *opts);
+    add_opts(table, opts, sizeof opts / sizeof *opts, FIT);
 }
 
 static void day_opts(struct table *table, struct route_job *j, struct texts *t)
@@ -333,7 +394,7 @@ static void day_opts(struct table *table, struct route_job *j, struct texts *t)
     struct lmw_day_setup *d = &j->day;
     const struct opt opts[] = {
         {"strategies", 0, OPT_STR, &t->strategies, "LIST",
-         "day: which (default always-cloud,oracle,router-0.80)"},
+         "day: which (default always-cloud,oracle,router-0.80, --router)"},
         {"rate", 0, OPT_REAL, &d->traffic.rate, "R", "day: queries a second (default 1)"},
         {"hours", 0, OPT_REAL, &d->traffic.hours, "H", "day: its length (default 24)"},
         {"burstiness", 0, OPT_REAL, &d->traffic.burstiness, "K",
@@ -357,6 +418,8 @@ static void day_opts(struct table *table, struct route_job *j, struct texts *t)
          "day: the batch, where cloud machines are not counted (default 1)"},
         {"records-batch", 0, OPT_REAL, &d->batch.of_records, "B",
          "day: the batch the cloud's records were made at (default 1)"},
+    };
+    const struct opt any[] = {
         {"seed", 0, OPT_INT, &t->seed, "N", "of what is drawn (default 1)"},
         {"threads", 't', OPT_INT, &t->n_thread, "N",
          "of a day, of --model; default 0: one per processor"},
@@ -366,38 +429,46 @@ static void day_opts(struct table *table, struct route_job *j, struct texts *t)
                                 .patience_s = 1e9,
                                 .cloud_slots = 16,
                                 .batch = {.of_records = 1, .at = 1}};
-    add_opts(table, opts, sizeof opts / sizeof *opts);
+    add_opts(table, opts, sizeof opts / sizeof *opts, DAY);
+    add_opts(table, any, sizeof any / sizeof *any, ALL);
 }
 
-static int run(struct route_job *j, const struct texts *t, const struct strs *pos,
-               struct lmw_err *err)
+/* What an option needs beside it. */
+static int check_together(const struct route_job *j, const struct verb *verb,
+                          const struct table *t, int argc, char **argv)
 {
-    verb_fn *verb = find_verb(pos);
-    int rc = verb ? read_texts(t, j) : cli_usage("route", "say what: simulate, day or fit");
-    if (rc < 0 && verb == route_day && (j->by || j->curve))
-        rc = cli_usage("route", "--by and --curve are not for a day");
-    if (rc < 0 && verb != route_day && j->day.traffic.trace)
-        rc = cli_usage("route", "--trace is for a day");
-    if (rc < 0 && verb == route_fit && !j->out)
-        rc = cli_usage("route", "say where the router goes: -o ROUTER.json");
-    if (rc < 0 && verb == route_fit && j->model && strcmp(j->features, "embedding") != 0)
-        rc = cli_usage("route", "--model is for --features embedding");
-    if (rc < 0 && verb == route_fit && j->router_path)
-        rc = cli_usage("route", "fit makes a router, --router takes one");
-    if (rc >= 0)
-        return rc;
-    rc = load(j, err);
-    return rc < 0 || verb(j, err) < 0 ? cli_fail(err) : 0;
+    static const char *const drawn[] = {"rate", "hours", "burstiness"};
+    bool fits = verb->bit == FIT;
+    for (int i = 0; j->day.traffic.trace && i < t->n; i++) {
+        for (size_t k = 0; k < sizeof drawn / sizeof *drawn; k++) {
+            if (strcmp(t->v[i].name, drawn[k]) == 0 && opts_given(&t->v[i], argc, argv))
+                return cli_usage("route",
+                                 "--trace says when queries come: --%s is for a day that is drawn",
+                                 drawn[k]);
+        }
+    }
+    if (fits && !j->out)
+        return cli_usage("route", "say where the router goes: -o ROUTER.json");
+    if (fits && j->model && strcmp(j->features, "embedding") != 0)
+        return cli_usage("route", "--model is for --features embedding");
+    if (!fits && !j->router_path && (j->seen || j->model || !isnan(j->threshold)))
+        return cli_usage("route", "--%s is a router's: --router FILE",
+                         j->seen    ? "seen"
+                         : j->model ? "model"
+                                    : "threshold");
+    return -1;
+}
+
+static int run(struct route_job *j, const struct verb *verb, struct lmw_err *err)
+{
+    int rc = load(j, err);
+    return rc < 0 || verb->run(j, err) < 0 ? cli_fail(err) : 0;
 }
 
 int cmd_route(int argc, char **argv)
 {
     struct route_job *j = calloc(1, sizeof *j);
-    struct texts t = {.accuracy = "0.6,0.8",
-                      .random = "0.5",
-                      .semantics = "published",
-                      .strategies = "always-cloud,oracle,router-0.80",
-                      .seed = 1};
+    struct texts t = {.random = "0.5", .semantics = "published", .seed = 1};
     struct table table = {0};
     struct strs pos = {0};
     struct lmw_err err = {0};
@@ -409,10 +480,15 @@ int cmd_route(int argc, char **argv)
     j->prices = (struct lmw_prices){unknown_price, unknown_price};
     runs_opts(&table, j, &t);
     simulate_opts(&table, j, &t);
+    router_opts(&table, j);
     fit_opts(&table, j);
     day_opts(&table, j, &t);
-    if ((rc = opts_parse(table.v, &help, argc, argv, &pos)) < 0)
-        rc = run(j, &t, &pos, &err);
+    const struct verb *verb = NULL;
+    if ((rc = opts_parse(table.v, &help, argc, argv, &pos)) < 0 && !(verb = find_verb(&pos)))
+        rc = cli_usage("route", "say what: simulate, day or fit");
+    if (rc < 0 && (rc = check_given(&table, verb, argc, argv)) < 0 &&
+        (rc = read_texts(&t, j)) < 0 && (rc = check_together(j, verb, &table, argc, argv)) < 0)
+        rc = run(j, verb, &err);
     lmw_router_close(j->router);
     lmw_store_close(j->store);
     lmw_arena_close(&j->arena);

@@ -65,19 +65,25 @@ static int print_help(const struct opt *opts, const struct command_help *help)
     return 0;
 }
 
+/* Whether arg, which begins with a dash, is this option: -x, --name or --name=. */
+static bool is_spelling(const struct opt *o, const char *arg)
+{
+    size_t n = strlen(o->name);
+    if (arg[1] != '-')
+        return o->letter && o->letter == arg[1] && !arg[2];
+    return strncmp(arg + 2, o->name, n) == 0 && (!arg[2 + n] || arg[2 + n] == '=');
+}
+
 static const struct opt *find_opt(const struct opt *opts, const char *arg,
                                   const char **inline_value)
 {
     *inline_value = NULL;
     for (const struct opt *o = opts; o->name; o++) {
-        size_t n = strlen(o->name);
-        if (arg[1] != '-') {
-            if (o->letter == arg[1] && !arg[2])
-                return o;
-        } else if (strncmp(arg + 2, o->name, n) == 0 && (!arg[2 + n] || arg[2 + n] == '=')) {
-            *inline_value = arg[2 + n] ? arg + 3 + n : NULL;
-            return o;
-        }
+        if (!is_spelling(o, arg))
+            continue;
+        if (arg[1] == '-' && arg[2 + strlen(o->name)])
+            *inline_value = arg + 3 + strlen(o->name);
+        return o;
     }
     return NULL;
 }
@@ -159,6 +165,15 @@ int opts_parse(const struct opt *opts, const struct command_help *help, int argc
         }
     }
     return -1;
+}
+
+bool opts_given(const struct opt *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (is_option(argv[i]) && is_spelling(o, argv[i]))
+            return true;
+    }
+    return false;
 }
 
 int cli_check_sampling(const char *command, double temperature, double top_p, double min_p)

@@ -20,12 +20,13 @@ struct route_job {
     bool json;
     /* simulate */
     struct numbers accuracy, random;
+    bool accuracy_given;
     enum lmw_semantics semantics[3];
     int n_semantics;
     bool curve;
     /* day */
     struct lmw_day_setup day;
-    struct strs strategies;
+    struct strs strategies; /* none: the usual ones */
     /* fit */
     struct lmw_fit_options fit;
     int64_t n_fold;

@@ -6,6 +6,8 @@
 #include "route/cells.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/resample.h"
 
@@ -40,12 +42,20 @@ static void add_always(struct table *t, const char *name, const char *model, int
     add(t, LMW_ALWAYS, name, model)->model = m;
 }
 
+/* "0.80"; more digits where two do not say it. */
+static void put_share(char out[32], double share)
+{
+    snprintf(out, 32, "%.2f", share);
+    if (fabs(strtod(out, NULL) - share) > 1e-12)
+        snprintf(out, 32, "%.12g", share);
+}
+
 static void add_routers(struct table *t, const struct lmw_sweep *w)
 {
-    char name[32];
+    char name[64] = "router-";
     for (int k = 0; k < w->n_semantics; k++) {
         for (int i = 0; i < w->n_accuracy; i++) {
-            snprintf(name, sizeof name, "router-%.2f", w->accuracy[i]);
+            put_share(name + strlen("router-"), w->accuracy[i]);
             struct lmw_strategy *x = add(t, LMW_ROUTER, name, semantics_suffix[w->semantics[k]]);
             x->p = w->accuracy[i];
             x->semantics = w->semantics[k];
@@ -55,9 +65,9 @@ static void add_routers(struct table *t, const struct lmw_sweep *w)
 
 static void add_random(struct table *t, const struct lmw_sweep *w)
 {
-    char chance[32];
+    char chance[64] = "-";
     for (int i = 0; i < w->n_random; i++) {
-        snprintf(chance, sizeof chance, "-%.2f", w->random[i]);
+        put_share(chance + 1, w->random[i]);
         add(t, LMW_RANDOM, "random", w->n_random > 1 ? chance : NULL)->p = w->random[i];
     }
 }

@@ -237,6 +237,16 @@ static void names_and_order(void **state)
     assert_int_equal(n, sizeof want / sizeof *want);
     for (int i = 0; i < n; i++)
         assert_string_equal(s[i].name, want[i]);
+    const struct lmw_sweep fine = {.random = (const double[]){0.333, 0.3},
+                                   .n_random = 2,
+                                   .accuracy = (const double[]){0.999},
+                                   .n_accuracy = 1,
+                                   .semantics = (const enum lmw_semantics[]){LMW_PUBLISHED},
+                                   .n_semantics = 1};
+    assert_int_equal(lmw_route_strategies(&c, &fine, *state, &s, &n, NULL), 0);
+    assert_string_equal(s[4].name, "random-0.333");
+    assert_string_equal(s[5].name, "random-0.30");
+    assert_string_equal(s[7].name, "router-0.999");
 }
 
 /* Accuracy has the binomial's standard error; with many queries, bundles give the same. Savings of
