@@ -366,7 +366,7 @@ static int parse(struct workload_asked *a, int64_t *shots, double *noise, struct
         {"split", 's', OPT_STR, &a->how.split, "SPLIT",
          "of shop-intents: train (default), test; of a JSON document: which arrays"},
         {"format", 0, OPT_STR, &a->how.format, "NAME",
-         "of FILE: jsonl, json, csv or tsv; default: by its name"},
+         "of FILE: jsonl, json, csv, tsv or parquet; default: by its name"},
         {"map", 0, OPT_STR, &a->how.map, "LIST",
          "FIELD=COLUMN, ...: prompt=question,reference=answer,query_id=#"},
         {"columns", 0, OPT_STR, &a->how.columns, "LIST",

@@ -1,4 +1,5 @@
-/* The codecs of packed workload files: gzip by zlib, Zstandard by libzstd. See stream.h. */
+/* The codecs of packed workload files: gzip by zlib, Zstandard by libzstd, and which there are. See
+ * stream.h. */
 #include <stdlib.h>
 
 #include <zlib.h>
@@ -83,8 +84,10 @@ static void zst_stop(struct lmw_stream *s)
 
 /* ---- which ---- */
 
-static const struct lmw_codec gz = {"gzip", gz_start, gz_step, gz_stop};
-static const struct lmw_codec zst = {"Zstandard", zst_start, zst_step, zst_stop};
+static const struct lmw_codec gz = {
+    .name = "gzip", .start = gz_start, .step = gz_step, .stop = gz_stop};
+static const struct lmw_codec zst = {
+    .name = "Zstandard", .start = zst_start, .step = zst_step, .stop = zst_stop};
 
 /* First bytes: RFC 1952 2.3.1, RFC 8878 3.1.1 and 3.1.2 (a skippable frame may come first), and
  * what people mistake for a workload. */
@@ -95,11 +98,13 @@ static const struct {
 } known[] = {
     {LMW_STR("\x1f\x8b"), &gz, NULL},
     {LMW_STR("\x28\xb5\x2f\xfd"), &zst, NULL},
-    {LMW_STR("PAR1"), NULL, "a Parquet file; write it as JSON lines, with pandas, duckdb, ..."},
+    {LMW_STR("PAR1"), &lmw_codec_parquet, NULL},
+    {LMW_STR("PARE"), NULL, "an encrypted Parquet file; write it in the clear first"},
     {LMW_STR("PK\x03\x04"), NULL, "a zip archive; unpack it first"},
     {LMW_STR("BZh"), NULL, "packed with bzip2; unpack it, or pack it with gzip or zstd"},
     {LMW_STR("\xfd\x37zXZ"), NULL, "packed with xz; unpack it, or pack it with gzip or zstd"},
-    {LMW_STR("ARROW1"), NULL, "an Arrow file; write it as JSON lines, with pandas, duckdb, ..."},
+    {LMW_STR("ARROW1"), NULL,
+     "an Arrow file; write it as Parquet or JSON lines, with pandas, duckdb"},
 };
 
 int lmw_codec_find(lmw_str first, const struct lmw_codec **out, struct lmw_err *err)

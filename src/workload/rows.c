@@ -141,10 +141,39 @@ static bool is_lines(const struct lmw_rows *r)
     return is_object && lmw_str_trim((lmw_str){nl, all.len - (size_t)(nl - all.ptr)}).len > 0;
 }
 
+/* A file that is Parquet is nothing else, and what is not cannot be. */
+static int check_parquet(const struct lmw_rows *r, lmw_str path, const char *format,
+                         struct lmw_err *err)
+{
+    const bool is = r->stream.codec && r->stream.codec->is_lines;
+    const bool is_asked = format ? strcmp(format, "parquet") == 0 : ends_with(path, ".parquet");
+
+    if (is && format && !is_asked && strcmp(format, "jsonl") != 0)
+        return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
+                        format);
+    if (!is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
+        return lmw_fail(err, LMW_EUNSUPPORTED,
+                        "a Parquet file packed with %s; unpack it first: its pages are packed "
+                        "already",
+                        r->stream.codec->name);
+    if (!is && is_asked)
+        return lmw_fail(err, LMW_EFORMAT,
+                        "no Parquet file: it does not begin with 'PAR1'; was it fetched whole, or "
+                        "is it a Git LFS pointer?");
+    return 0;
+}
+
 static int choose(struct lmw_rows *r, const char *name, const char *format, struct lmw_err *err)
 {
     lmw_str path = lmw_str_from(name);
+    int rc = check_parquet(r, path, format, err);
 
+    if (rc < 0)
+        return rc;
+    if (r->stream.codec && r->stream.codec->is_lines) {
+        r->ops = &rows_jsonl;
+        return 0;
+    }
     if (ends_with(path, ".gz") || ends_with(path, ".zst"))
         path.len -= ends_with(path, ".gz") ? 3 : 4;
     r->separator = ',';
@@ -158,7 +187,8 @@ static int choose(struct lmw_rows *r, const char *name, const char *format, stru
     else if (!format || strcmp(format, "jsonl") == 0)
         r->ops = &rows_jsonl;
     else
-        return lmw_fail(err, LMW_EARG, "no format '%s'; there are jsonl, json, csv, tsv", format);
+        return lmw_fail(err, LMW_EARG, "no format '%s'; there are jsonl, json, csv, tsv, parquet",
+                        format);
     return 0;
 }
 

@@ -16,23 +16,57 @@ enum { BLOCK = 64 << 10 };
 
 /* ---- the source ---- */
 
-static int take(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err)
+static int take_at(const struct lmw_stream *s, int64_t at, void *out, size_t n, size_t *got,
+                   struct lmw_err *err)
 {
     if (s->fd < 0) {
-        size_t left = s->bytes.len - (size_t)s->from;
+        size_t left = s->bytes.len - (size_t)at;
         *got = left < n ? left : n;
         if (*got)
-            memcpy(out, s->bytes.ptr + s->from, *got);
+            memcpy(out, s->bytes.ptr + at, *got);
     } else {
         ssize_t k;
-        while ((k = pread(s->fd, out, n, s->from)) < 0 && errno == EINTR)
+        while ((k = pread(s->fd, out, n, at)) < 0 && errno == EINTR)
             ;
         if (k < 0)
             return lmw_fail_errno(err, "cannot read");
         *got = (size_t)k;
     }
-    s->from += (int64_t)*got;
     return 0;
+}
+
+static int take(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err)
+{
+    int rc = take_at(s, s->from, out, n, got, err);
+
+    if (rc == 0)
+        s->from += (int64_t)*got;
+    return rc;
+}
+
+int lmw_stream_source_size(const struct lmw_stream *s, int64_t *size, struct lmw_err *err)
+{
+    struct stat st;
+
+    *size = (int64_t)s->bytes.len;
+    if (s->fd < 0)
+        return 0;
+    if (fstat(s->fd, &st) != 0)
+        return lmw_fail_errno(err, "cannot stat");
+    *size = st.st_size;
+    return 0;
+}
+
+int lmw_stream_source(const struct lmw_stream *s, int64_t at, void *out, size_t n,
+                      struct lmw_err *err)
+{
+    char *to = out;
+    int rc = 0;
+
+    for (size_t got = 1; n > 0 && rc == 0; n -= got, to += got, at += (int64_t)got)
+        if ((rc = take_at(s, at, to, n, &got, err)) == 0 && got == 0)
+            rc = lmw_fail(err, LMW_EFORMAT, "the file has become shorter while it was read");
+    return rc;
 }
 
 static int start(struct lmw_stream *s, struct lmw_err *err)
@@ -53,7 +87,7 @@ static int begin(struct lmw_stream *s, struct lmw_err *err)
     if ((rc = take(s, first, sizeof first, &got, err)) < 0 ||
         (rc = lmw_codec_find((lmw_str){first, got}, &s->codec, err)) < 0)
         return rc;
-    if (s->codec && !(s->in = malloc(BLOCK)))
+    if (s->codec && s->codec->step && !(s->in = malloc(BLOCK)))
         return lmw_fail(err, LMW_ENOMEM, "out of memory");
     return start(s, err);
 }
@@ -129,8 +163,12 @@ static int inflate_some(struct lmw_stream *s, void *out, size_t n, size_t *got,
 
 int lmw_stream_read(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err)
 {
-    int rc = s->codec ? inflate_some(s, out, n, got, err) : take(s, out, n, got, err);
+    int rc;
 
+    if (!s->codec)
+        rc = take(s, out, n, got, err);
+    else
+        rc = (s->codec->read ? s->codec->read : inflate_some)(s, out, n, got, err);
     if (rc < 0)
         return rc;
     if (s->at == s->hashed) {
@@ -161,7 +199,8 @@ int lmw_stream_seek(struct lmw_stream *s, int64_t at, struct lmw_err *err)
         s->from = s->at = at;
         return 0;
     }
-    int rc = at < s->at ? start(s, err) : 0;
+    /* From the start even where nothing was given out: an error may have stopped it in the middle. */
+    int rc = at < s->at || at == 0 ? start(s, err) : 0;
     return rc < 0 ? rc : skip(s, at - s->at, err);
 }
 

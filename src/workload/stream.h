@@ -2,9 +2,10 @@
  *
  * What a file is packed with is told by its first bytes, not by its name: gzip (RFC 1952, several
  * members one behind the other are one file) and Zstandard (RFC 8878, several frames likewise) are
- * inflated, archives and column files are refused with what to do. Never more than one block of
- * the file is in memory, beside what the codec keeps (32 KB for gzip; for Zstandard the window its
- * frame asks for: up to 8 MB from `zstd -19`, at most 128 MB, what zstd itself takes). */
+ * inflated, Parquet's columns become JSON lines (parquet.h), archives are refused with what to do.
+ * Never more than one block of the file is in memory, beside what the codec keeps (32 KB for gzip;
+ * for Zstandard the window its frame asks for: up to 8 MB from `zstd -19`, at most 128 MB, what
+ * zstd itself takes; for Parquet the footer, and a page and a dictionary a column). */
 #ifndef LMW_WORKLOAD_STREAM_H
 #define LMW_WORKLOAD_STREAM_H
 
@@ -45,14 +46,26 @@ int lmw_stream_spool(struct lmw_stream *s, struct lmw_err *err);
  * stays. */
 int lmw_stream_hash(struct lmw_stream *s, uint64_t *out, struct lmw_err *err);
 
-/* How a codec inflates (codec.c). */
+/* ---- for the codecs ---- */
+
+/* The source's size, and n bytes of it from `at`: all of them, or an error. */
+int lmw_stream_source_size(const struct lmw_stream *s, int64_t *size, struct lmw_err *err);
+int lmw_stream_source(const struct lmw_stream *s, int64_t at, void *out, size_t n,
+                      struct lmw_err *err);
+
+/* How a codec inflates (codec.c): by `step`, block after block, or by `read`, which takes from the
+ * source where it likes. */
 struct lmw_codec {
     const char *name;
+    bool is_lines; /* what it makes are JSON lines, whatever the file is called */
     int (*start)(struct lmw_stream *s, struct lmw_err *err); /* also: again from the start */
     /* Takes from s->in, adds to out; sets s->inside. Making nothing of no input is no error. */
     int (*step)(struct lmw_stream *s, void *out, size_t n, size_t *made, struct lmw_err *err);
+    /* Up to n inflated bytes; *got 0 at the end only. */
+    int (*read)(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err);
     void (*stop)(struct lmw_stream *s);
 };
+extern const struct lmw_codec lmw_codec_parquet; /* parquet.c */
 /* By a file's first bytes: NULL when it is not packed, or an error for what cannot be read. */
 int lmw_codec_find(lmw_str first, const struct lmw_codec **out, struct lmw_err *err);
 

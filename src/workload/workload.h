@@ -1,5 +1,5 @@
-/* Workloads: the questions. A streaming reader of JSONL, CSV and JSON files, packed or not, a
- * writer of JSONL, and the shop-intents generator.
+/* Workloads: the questions. A streaming reader of JSONL, CSV, JSON and Parquet files, packed or not,
+ * a writer of JSONL, and the shop-intents generator.
  *
  * A workload file holds one question a row, in the shape of the record (base/record.h): query_id
  * and prompt must be there, query_ids are unique within the file, everything else may be missing.
@@ -28,7 +28,8 @@
 
 /* How to read a file; all zero: by its name, its fields called as a record's. Copied. */
 struct lmw_workload_opts {
-    const char *format;  /* "jsonl", "json" (one document), "csv", "tsv"; NULL: by its name */
+    const char
+        *format; /* "jsonl", "json" (one document), "csv", "tsv", "parquet"; NULL: by its name */
     const char *columns; /* names for a CSV that has no header, "question,A,B,answer"; NULL */
     /* Which field of a row is which of the record's, "prompt=question,reference=answer.value,
      * query_id=#": names, else paths with dots; # numbers the rows. NULL: they are called so. */

@@ -245,7 +245,7 @@ static void packed_twice_and_cut_short(void **state)
 
 static void other_packings_say_what_to_do(void **state)
 {
-    refuses("q.parquet", LMW_STR("PAR1...."), NULL, "q.parquet", "JSON lines");
+    refuses("q.arrow", LMW_STR("ARROW1\0\0"), NULL, "q.arrow", "JSON lines");
     refuses("q.zip", LMW_STR("PK\x03\x04...."), NULL, "q.zip", "unpack");
     refuses("q.xz", LMW_STR("\xfd\x37zXZ\0\0\0"), NULL, "q.xz", "unpack");
 }
