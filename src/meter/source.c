@@ -1,8 +1,9 @@
 /* The table of sources, and which of them make the total.
  *
- * Owns the one list of kinds. Choosing: "auto" takes the first kind of the host's that has a
- * readable rail, in the order of the table (a counter before a power reading), and adds the
- * boards beside it; the model only where nothing measures anything. A request by name takes
+ * Owns the one list of kinds. Choosing: "auto" takes the first kind of the host's of which all
+ * rails can be read, in the order of the table (a counter before a power reading), else the first
+ * of which some can, and says what it lacks; and adds the boards beside it; the model only where
+ * nothing measures anything. A request by name takes
  * exactly what it names and fails when that is not there, because a run that silently measures
  * something else is worse than one that stops. Refuses totals in which one rail contains another.
  *
@@ -98,6 +99,21 @@ int lmw_source_read_text(const char *path, char *out, size_t cap, struct lmw_err
     int n = lmw_source_file_read(&f, out, cap, err);
     lmw_source_file_close(&f);
     return n;
+}
+
+void lmw_source_trim(char *text)
+{
+    lmw_str s = lmw_str_trim(lmw_str_from(text));
+    memmove(text, s.ptr, s.len);
+    text[s.len] = 0;
+}
+
+bool lmw_source_read_word(const char *path, char *out, size_t cap)
+{
+    if (lmw_source_read_text(path, out, cap, NULL) < 0)
+        out[0] = 0;
+    lmw_source_trim(out);
+    return out[0] != 0;
 }
 
 int lmw_source_read_i64(const char *path, int64_t *out, struct lmw_err *err)
@@ -232,13 +248,15 @@ static int choose_item(struct source_list *l, const char *item, struct lmw_err *
                         "apple:PATH, estimate[:IDLE_W,FULL_W], replay:FILE, auto and none",
                         item);
     bool by_name = strchr(item, ':') && kind->automatic && kind != &lmw_kind_estimate;
-    const struct source *absent = NULL;
+    const struct source *absent = NULL, *refused = NULL;
     int n = 0;
     for (int i = 0; i < l->n; i++) {
         struct source *s = &l->v[i];
-        if (s->kind != kind || (by_name ? strcmp(s->info.name, item) != 0 : !s->by_default))
+        if (s->kind != kind)
             continue;
-        if (s->info.present) {
+        if (by_name ? strcmp(s->info.name, item) != 0 : !s->by_default) {
+            refused = !refused && !by_name && s->info.reason[0] ? s : refused;
+        } else if (s->info.present) {
             s->info.chosen = true;
             n++;
         } else if (!absent) {
@@ -248,6 +266,8 @@ static int choose_item(struct source_list *l, const char *item, struct lmw_err *
     /* A total that lacks one of its rails would look like a machine that draws less. */
     if (absent)
         return lmw_fail(err, LMW_EUNAVAILABLE, "%s: %s", absent->info.name, absent->info.reason);
+    if (!n && refused)
+        return lmw_fail(err, LMW_EUNAVAILABLE, "%s: %s", refused->info.name, refused->info.reason);
     if (!n)
         return lmw_fail(err, LMW_EUNAVAILABLE,
                         "this machine has no power source '%s' "
@@ -287,17 +307,33 @@ static bool is_candidate(const struct source *s, const struct source_kind *kind)
     return s->kind == kind && kind->automatic && s->by_default && s->info.present;
 }
 
+/* The first rail of the kind's total that cannot be read; NULL: the total is whole. */
+static const struct source *missing(const struct source_list *l, const struct source_kind *kind)
+{
+    for (int i = 0; i < l->n; i++) {
+        if (l->v[i].kind == kind && l->v[i].by_default && !l->v[i].info.present)
+            return &l->v[i];
+    }
+    return NULL;
+}
+
 /* The first kind that measures the host, or a part of it; the estimate only where `modelled`. */
-static bool choose_host(struct source_list *l, bool modelled)
+static bool choose_host(struct source_list *l, bool modelled, bool whole)
 {
     bool any = false;
     for (int k = 0; k < N_KIND && !any; k++) {
-        for (int i = 0; i < l->n; i++) {
+        const struct source *lacks = missing(l, kinds[k]);
+        for (int i = 0; i < l->n && !(whole && lacks); i++) {
             struct source *s = &l->v[i];
             if (kinds[k]->beside || !is_candidate(s, kinds[k]) ||
                 (s->info.reading == LMW_ESTIMATE) != modelled)
                 continue;
             s->info.chosen = any = true;
+            size_t at = strlen(s->info.about);
+            if (lacks)
+                snprintf(s->info.about + at, sizeof s->info.about - at,
+                         "%sthe total lacks %s, which cannot be read", at ? "; " : "",
+                         lacks->info.name);
         }
     }
     return any;
@@ -321,7 +357,7 @@ static bool add_board(struct source_list *l, struct source *board)
 /* What measures the host, and every board beside it; a model only where nothing measures. */
 static void choose_best(struct source_list *l)
 {
-    bool any = choose_host(l, false);
+    bool any = choose_host(l, false, true) || choose_host(l, false, false);
     for (int k = 0; k < N_KIND; k++) {
         for (int i = 0; i < l->n; i++) {
             if (kinds[k]->beside && is_candidate(&l->v[i], kinds[k]))
@@ -329,7 +365,7 @@ static void choose_best(struct source_list *l)
         }
     }
     if (!any)
-        choose_host(l, true);
+        choose_host(l, true, true);
 }
 
 /* Why a rail that is there is not part of the total. */
@@ -353,7 +389,9 @@ static void explain(struct source_list *l)
         }
         char *out = s->info.reason;
         size_t cap = sizeof s->info.reason;
-        if (inside && strcmp(inside->nest, s->nest) == 0 && s->info.reading != LMW_ESTIMATE)
+        if (inside && inside->info.reading == LMW_ESTIMATE)
+            snprintf(out, cap, "what it feeds is not known; ask for it by name to use it");
+        else if (inside && strcmp(inside->nest, s->nest) == 0 && s->info.reading != LMW_ESTIMATE)
             snprintf(out, cap, "the same energy as %s", inside->info.name);
         else if (inside)
             snprintf(out, cap, "already inside %s", inside->info.name);

@@ -96,6 +96,9 @@ void lmw_source_file_close(struct source_file *f);
 int lmw_source_file_i64(struct source_file *f, int64_t *out, struct lmw_err *err);
 /* The same once, for files that find() looks at. */
 int lmw_source_read_text(const char *path, char *out, size_t cap, struct lmw_err *err);
+/* Without white space around; false, and "" in *out, when there is nothing. */
+bool lmw_source_read_word(const char *path, char *out, size_t cap);
+void lmw_source_trim(char *text);
 int lmw_source_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 
 /* Calls f for each entry of a folder whose name begins so ("": all but the hidden ones), in the

@@ -237,6 +237,29 @@ static void a_card_is_added_to_the_processor(void **state)
     assert_string_equal(named(&x, "amdgpu:0000:03:00.0")->reason, "not asked for");
 }
 
+/* Trees copied without links: the class names no device, or has no chips at all. */
+static void cards_are_told_apart_without_links(void **state)
+{
+    struct machine x;
+    begin(&x);
+    for (int i = 1; i <= 2; i++) {
+        char path[128];
+        value(&x, i, "name", "amdgpu");
+        value(&x, i, "power1_average", "20000000");
+        snprintf(path, sizeof path, "sys/class/drm/card%d/device/uevent", i);
+        put(&x, path, "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:%02x:00.0\n", 2 * i);
+        snprintf(path, sizeof path, "sys/class/drm/card%d/device/hwmon/hwmon%d/name", i, i + 1);
+        put(&x, path, "amdgpu\n");
+        snprintf(path, sizeof path, "sys/class/drm/card%d/device/hwmon/hwmon%d/power1_input", i,
+                 i + 1);
+        put(&x, path, "30000000\n");
+    }
+    list(&x, "auto");
+    /* hwmon2 is there twice, and counted once. */
+    assert_string_equal(chosen(&x), "amdgpu:hwmon1+amdgpu:hwmon2+amdgpu:0000:04:00.0");
+    end(&x);
+}
+
 static void a_card_is_inside_what_feeds_its_host(void **state)
 {
     struct machine x;
@@ -327,6 +350,12 @@ static void an_apu_is_the_processor_and_not_a_card(void **state)
     chip(&x, 3, "amdgpu", "0000:c1:00.0");
     value(&x, 3, "power1_average", "15000000");
     value(&x, 3, "power1_label", "PPT");
+    value(&x, 3, "in1_label", "vddnb");
+    list(&x, "auto");
+    assert_string_equal(chosen(&x), "hwmon:amdgpu");
+    value(&x, 3, "in1_label", "vddgfx");
+    list(&x, "auto");
+    assert_string_equal(chosen(&x), "amdgpu:0000:c1:00.0");
     put(&x, "sys/devices/0000:c1:00.0/gpu_metrics", "xx%c%c", 2, 1);
     list(&x, "auto");
     assert_string_equal(chosen(&x), "hwmon:amdgpu");
@@ -476,6 +505,54 @@ static void other_boards_have_other_totals(void **state)
     end(&x);
 }
 
+static void ina3221(const struct machine *x, const char *folder, const char *const labels[3])
+{
+    char path[256];
+    put(x, folder, "ina3221\n");
+    char *slash = strrchr(strcpy(path, folder), '/') + 1;
+    for (int i = 0; i < 3; i++) {
+        sprintf(slash, "in%d_label", i + 1);
+        put(x, path, "%s\n", labels[i]);
+        sprintf(slash, "in%d_input", i + 1);
+        put(x, path, "5000\n");
+        sprintf(slash, "curr%d_input", i + 1);
+        put(x, path, "%d\n", 1000 + 100 * i);
+    }
+}
+
+/* A container hides the model, and a partner's carrier has one of its own. */
+static void a_board_is_known_by_its_rails(void **state)
+{
+    static const char *const agx[] = {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"},
+                             *const nx[] = {"VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"},
+                             *const other[] = {"VIN", "VDD_5V", "NC"};
+    struct machine x;
+    begin(&x);
+    ina3221(&x, "sys/class/hwmon/hwmon1/name", agx);
+    list(&x, "auto");
+    assert_string_equal(chosen(&x), "jetson:VDD_GPU_SOC+jetson:VDD_CPU_CV+jetson:VIN_SYS_5V0");
+    unreadable(&x, "sys/class/hwmon/hwmon1/in2_input");
+    list(&x, "auto");
+    assert_string_equal(chosen(&x), "");
+    end(&x);
+
+    begin(&x);
+    put(&x, "sys/devices/soc0/machine", "A carrier of our own\n");
+    ina3221(&x, "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/name", nx);
+    list(&x, "auto");
+    assert_string_equal(chosen(&x), "jetson:VDD_IN");
+    assert_string_equal(named(&x, "jetson:VDD_IN")->boundary, "module");
+    assert_int_equal(measure(&x, "auto"), 5000);
+    end(&x);
+
+    begin(&x);
+    ina3221(&x, "sys/class/hwmon/hwmon1/name", other);
+    list(&x, "auto");
+    absent(&x, "jetson", "not an NVIDIA Jetson");
+    assert_null(find(&x, "jetson:VIN"));
+    end(&x);
+}
+
 static void a_total_without_one_of_its_rails_is_none(void **state)
 {
     struct machine x;
@@ -503,6 +580,7 @@ static void a_total_without_one_of_its_rails_is_none(void **state)
     assert_non_null(strstr(named(&x, "jetson:CPU")->reason, "VDDRQ"));
     assert_int_equal(try_list(&x, "jetson"), LMW_EUNAVAILABLE);
     put(&x, "proc/device-tree/model", "NVIDIA Jetson of tomorrow%c", 0);
+    value(&x, 0, "in1_label", "GPU_0");
     list(&x, "auto");
     assert_string_equal(chosen(&x), "");
     assert_non_null(strstr(named(&x, "jetson:CPU")->reason, "not known"));
@@ -586,6 +664,38 @@ static void a_processor_is_preferred_to_its_host_and_never_added(void **state)
     list(&x, "hwmon:power_meter:power1");
     assert_string_equal(named(&x, "hwmon:power_meter:power1")->boundary, "rail");
     end(&x);
+}
+
+static void known_drivers_measure_hosts_and_sockets(void **state)
+{
+    static const struct {
+        const char *chip, *type, *label, *name, *boundary;
+    } of[] = {
+        {"ibmpowernv", "energy1", "System", "hwmon:ibmpowernv:System", "host"},
+        {"ibmpowernv", "power1", "System", "hwmon:ibmpowernv:System", "host"},
+        {"macsmc_hwmon", "power1", "Total System Power", "hwmon:macsmc_hwmon:Total_System_Power",
+         "host"},
+        {"amd_hsmp_hwmon", "power1", NULL, "hwmon:amd_hsmp_hwmon", "chip"},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        struct machine x;
+        char attribute[32];
+        begin(&x);
+        chip(&x, 0, of[i].chip, "platform.0");
+        snprintf(attribute, sizeof attribute, "%s_label", of[i].type);
+        if (of[i].label)
+            value(&x, 0, attribute, of[i].label);
+        snprintf(attribute, sizeof attribute, "%s_input", of[i].type);
+        value(&x, 0, attribute, "120000000");
+        if (of[i].label) {
+            value(&x, 0, "power9_input", "5000000");
+            value(&x, 0, "power9_label", "3.8 V Rail Power");
+        }
+        list(&x, "auto");
+        assert_string_equal(chosen(&x), of[i].name);
+        assert_string_equal(named(&x, of[i].name)->boundary, of[i].boundary);
+        end(&x);
+    }
 }
 
 static void two_meters_of_one_host_are_not_added(void **state)
@@ -737,6 +847,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_card_is_added_to_the_processor),
+        cmocka_unit_test(cards_are_told_apart_without_links),
         cmocka_unit_test(a_card_is_inside_what_feeds_its_host),
         cmocka_unit_test(a_sleeping_card_is_not_0_watts),
         cmocka_unit_test(a_sleeping_card_is_not_woken),
@@ -748,11 +859,13 @@ int main(void)
         cmocka_unit_test(orin_nano_is_fed_by_vdd_in),
         cmocka_unit_test(agx_orin_is_the_sum_of_three_rails),
         cmocka_unit_test(other_boards_have_other_totals),
+        cmocka_unit_test(a_board_is_known_by_its_rails),
         cmocka_unit_test(a_total_without_one_of_its_rails_is_none),
         cmocka_unit_test(an_acpi_meter_measures_the_host_by_long_means),
         cmocka_unit_test(samples_of_a_mean_over_a_day_can_be_read_again),
         cmocka_unit_test(a_window_beyond_reason_is_not_known),
         cmocka_unit_test(a_processor_is_preferred_to_its_host_and_never_added),
+        cmocka_unit_test(known_drivers_measure_hosts_and_sockets),
         cmocka_unit_test(two_meters_of_one_host_are_not_added),
         cmocka_unit_test(grace_contains_its_cores),
         cmocka_unit_test(amd_energy_is_rapl_by_another_driver),

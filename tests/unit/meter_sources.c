@@ -415,6 +415,155 @@ static void battery_power_has_no_sign_and_needs_discharging(void **state)
     end(&x);
 }
 
+/* What auto takes of the tree, as energy_basis would have it. */
+static const char *chosen(const char *root)
+{
+    static char out[256];
+    struct lmw_source_info s[CAP];
+    struct lmw_err err = {0};
+    size_t at = 0;
+    int n = list(root, "auto", s, &err);
+    out[0] = 0;
+    for (int i = 0; i < n; i++) {
+        if (s[i].chosen)
+            at += (size_t)snprintf(out + at, sizeof out - at, "%s%s", at ? "+" : "", s[i].name);
+    }
+    return out;
+}
+
+static void zone(const struct machine *x, const char *folder, const char *name)
+{
+    char path[128];
+    const char *const files[] = {"name", "max_energy_range_uj", "energy_uj"};
+    const char *const text[] = {name, "262143328850", "  77000000 \r"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "sys/%s/%s", folder, files[i]);
+        put(x, path, "%s\n", text[i]);
+    }
+}
+
+static struct machine bare(void)
+{
+    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
+    assert_non_null(mkdtemp(x.root));
+    put(&x, "proc/stat", "cpu  9 0 9 9 0 0 0\ncpu0 9 0 9 9 0 0 0\n");
+    return x;
+}
+
+/* Whichever register it is read by, and also where firmware gives two zones one name. */
+static void a_package_is_counted_once(void **state)
+{
+    struct machine x = bare();
+    zone(&x, "class/powercap/intel-rapl-mmio:0", "package-0");
+    assert_string_equal(chosen(x.root), "rapl:mmio-package-0"); /* there is nothing else */
+    zone(&x, "class/powercap/intel-rapl:0", "package-0 \r");
+    assert_string_equal(chosen(x.root), "rapl:package-0");
+    zone(&x, "class/powercap/intel-rapl:1", "package-0");
+    assert_string_equal(chosen(x.root), "rapl:package-0");
+    put(&x, "sys/class/powercap/intel-rapl:0/energy_uj", "-1\n");
+    put(&x, "sys/class/powercap/intel-rapl:1/energy_uj", "\n");
+    assert_string_equal(chosen(x.root), "rapl:mmio-package-0");
+    remove_root(&x);
+}
+
+static void zones_are_found_without_their_links(void **state)
+{
+    static const char *const roots[] = {"class/powercap", "devices/virtual/powercap"};
+    for (int i = 0; i < 2; i++) {
+        struct machine x = bare();
+        char path[128];
+        snprintf(path, sizeof path, "%s/intel-rapl/intel-rapl:0", roots[i]);
+        zone(&x, path, "package-0");
+        snprintf(path, sizeof path, "%s/intel-rapl/intel-rapl:0/intel-rapl:0:0", roots[i]);
+        zone(&x, path, "core");
+        snprintf(path, sizeof path, "%s/intel-rapl/intel-rapl:0/intel-rapl:0:1", roots[i]);
+        zone(&x, path, "dram");
+        assert_string_equal(chosen(x.root), "rapl:package-0+rapl:dram-0");
+        remove_root(&x);
+    }
+}
+
+/* Half a machine's joules would look like a better machine. */
+static void a_total_says_what_it_lacks(void **state)
+{
+    struct machine x = bare();
+    struct lmw_source_info s[CAP];
+    zone(&x, "class/powercap/intel-rapl:0", "package-0");
+    zone(&x, "class/powercap/intel-rapl:1", "package-1");
+    put(&x, "sys/class/powercap/intel-rapl:1/energy_uj", "99999999999999999999999\n");
+    int n = list(x.root, "auto", s, &x.err);
+    assert_true(named(s, n, "rapl:package-0")->chosen);
+    assert_non_null(strstr(named(s, n, "rapl:package-0")->about, "lacks rapl:package-1"));
+    assert_null(strstr(named(s, n, "rapl:package-1")->reason, "root")); /* no permission helps */
+    assert_int_equal(list(x.root, "rapl", s, &x.err), LMW_EUNAVAILABLE);
+    /* A kind of which all can be read is better. */
+    put(&x, "sys/class/power_supply/BAT0/type", "Battery\n");
+    put(&x, "sys/class/power_supply/BAT0/status", "Discharging\n");
+    put(&x, "sys/class/power_supply/BAT0/power_now", "12000000\n");
+    assert_string_equal(chosen(x.root), "battery:BAT0");
+    remove_root(&x);
+}
+
+static void pack(const struct machine *x, const char *name, const char *status, long long uw)
+{
+    char path[128];
+    snprintf(path, sizeof path, "sys/class/power_supply/%s/type", name);
+    put(x, path, "Battery\n");
+    snprintf(path, sizeof path, "sys/class/power_supply/%s/status", name);
+    put(x, path, "%s\n", status);
+    snprintf(path, sizeof path, "sys/class/power_supply/%s/power_now", name);
+    put(x, path, "%lld\n", uw);
+}
+
+/* Firmware empties one pack after the other. */
+static void of_two_batteries_one_may_rest(void **state)
+{
+    struct machine x = bare();
+    pack(&x, "BAT0", "Not charging", 0);
+    pack(&x, "BAT1", "Discharging \r", 9000000);
+    assert_string_equal(chosen(x.root), "battery:BAT0+battery:BAT1");
+    start(&x, "battery");
+    int64_t a = lmw_meter_mark(x.m);
+    lmw_sleep_until_ns(lmw_now_ns() + 20000000);
+    int64_t b = lmw_meter_mark(x.m);
+    assert_int_equal(ask(&x, a, b).power_mean_mw, 9000);
+    pack(&x, "BAT1", "Full", 0); /* the charger came: nothing is 0 W now */
+    int64_t c = lmw_meter_mark(x.m);
+    assert_false(ask(&x, b, c).valid);
+    end(&x);
+}
+
+static void a_battery_beside_a_charger_is_not_the_machine(void **state)
+{
+    struct machine x = bare();
+    struct lmw_source_info s[CAP];
+    pack(&x, "BAT0", "Charging", 9000000);
+    pack(&x, "BAT1", "Discharging", 9000000);
+    assert_string_equal(chosen(x.root), "estimate");
+    pack(&x, "BAT0", "Discharging", 9000000);
+    put(&x, "sys/class/power_supply/ucsi-source-psy-1/type", "USB\n");
+    put(&x, "sys/class/power_supply/ucsi-source-psy-1/online", "0\n");
+    assert_string_equal(chosen(x.root), "battery:BAT0+battery:BAT1");
+    put(&x, "sys/class/power_supply/ucsi-source-psy-1/online", "1\n");
+    assert_string_equal(chosen(x.root), "estimate");
+    assert_int_equal(list(x.root, "battery", s, &x.err), LMW_EUNAVAILABLE);
+    assert_non_null(strstr(x.err.msg, "ucsi-source-psy-1"));
+    assert_true(list(x.root, "battery:BAT0", s, &x.err) > 0);
+    remove_root(&x);
+}
+
+/* Firmware that has current and voltage may give 0 for their product. */
+static void battery_power_of_0_is_no_reading(void **state)
+{
+    struct machine x = bare();
+    pack(&x, "BAT0", "Discharging", 0);
+    assert_string_equal(chosen(x.root), "estimate");
+    put(&x, "sys/class/power_supply/BAT0/current_now", "-1000000\n");
+    put(&x, "sys/class/power_supply/BAT0/voltage_now", "12000000\n");
+    assert_string_equal(chosen(x.root), "battery:BAT0");
+    remove_root(&x);
+}
+
 static void battery_from_current_and_voltage(void **state)
 {
     struct lmw_meter_opts o = {
@@ -537,6 +686,12 @@ int main(void)
         cmocka_unit_test(a_source_that_goes_away_takes_its_spans),
         cmocka_unit_test(samples_that_were_overwritten_are_counted),
         cmocka_unit_test(battery_power_has_no_sign_and_needs_discharging),
+        cmocka_unit_test(a_package_is_counted_once),
+        cmocka_unit_test(zones_are_found_without_their_links),
+        cmocka_unit_test(a_total_says_what_it_lacks),
+        cmocka_unit_test(of_two_batteries_one_may_rest),
+        cmocka_unit_test(a_battery_beside_a_charger_is_not_the_machine),
+        cmocka_unit_test(battery_power_of_0_is_no_reading),
         cmocka_unit_test(battery_from_current_and_voltage),
         cmocka_unit_test(estimate_follows_the_busy_share),
         cmocka_unit_test(a_large_machine_has_all_its_processors),

@@ -32,7 +32,7 @@ static void card_name(const struct chip *c, char *out, size_t cap)
 {
     char path[448];
     const struct dirent *e;
-    snprintf(path, sizeof path, "%.400s/device/drm", c->dir);
+    snprintf(path, sizeof path, "%s/drm", c->below);
     DIR *d = opendir(path);
     out[0] = 0;
     while (d && !out[0] && (e = readdir(d))) {

@@ -2,8 +2,10 @@
  *
  * Units are those of Documentation/hwmon/sysfs-interface: power uW, energy uJ, voltage mV,
  * current mA, intervals ms. hwmonN/name says which driver it is, hwmonN/device (a link) on
- * what it sits; N itself changes from boot to boot and is never part of a source's name.
- * Drivers that registered in the old way have their attributes in the device's folder.
+ * what it sits; N itself changes from boot to boot and is not part of a source's name where
+ * there is another. Drivers that registered in the old way have their attributes in the
+ * device's folder. Trees copied without their links lack the class folder's entries: there a
+ * graphics card's and a Jetson's chip are found below the device, which names them in `uevent`.
  *
  * No reading is ever 0 W for absence: drivers answer 0 or all ones where they have none, so a
  * whole board at 0 W, or any rail at more than a megawatt, could not be read. A device that
@@ -24,27 +26,20 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-static int is_chip(const struct dirent *e)
+/* What the link to the device points to, the last part; else its place on the bus; else the chip's
+ * own folder. */
+static void name_device(struct chip *c)
 {
-    return strncmp(e->d_name, "hwmon", 5) == 0;
-}
-
-static void trim(char *text)
-{
-    lmw_str s = lmw_str_trim(lmw_str_from(text));
-    memmove(text, s.ptr, s.len);
-    text[s.len] = 0;
-}
-
-/* What the link "device" points to, the last part; "" when there is no such link. */
-static void find_device(struct chip *c)
-{
-    char path[416], target[512];
-    snprintf(path, sizeof path, "%.400s/device", c->dir);
-    ssize_t n = readlink(path, target, sizeof target - 1);
-    target[n > 0 ? n : 0] = 0;
-    const char *slash = strrchr(target, '/');
-    snprintf(c->device, sizeof c->device, "%.39s", slash ? slash + 1 : target);
+    static const char key[] = "PCI_SLOT_NAME=";
+    char path[432], text[1024];
+    ssize_t n = readlink(c->below, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    const char *link = strrchr(text, '/'), *name = n > 0 ? text : strrchr(c->dir, '/') + 1;
+    snprintf(path, sizeof path, "%s/uevent", c->below);
+    if (n <= 0 && lmw_source_read_text(path, text, sizeof text, NULL) > 0 && strstr(text, key))
+        name = strstr(text, key) + strlen(key);
+    name = link ? link + 1 : name;
+    snprintf(c->device, sizeof c->device, "%.*s", (int)strcspn(name, "\n"), name);
 }
 
 /* What power/runtime_status says of a device that a question would wake. */
@@ -53,40 +48,88 @@ static bool is_asleep(const char *status)
     return strncmp(status, "suspend", 7) == 0;
 }
 
+struct visit {
+    const char *sysroot;
+    chip_visit *visit;
+    void *arg;
+};
+
 static bool is_power_supply(const char *sysroot, const struct chip *c)
 {
+    char by_device[512], by_name[512];
+    snprintf(by_device, sizeof by_device, "%.360s/sys/class/power_supply/%s", sysroot, c->device);
+    snprintf(by_name, sizeof by_name, "%.360s/sys/class/power_supply/%s", sysroot, c->name);
+    return exists(by_device) || exists(by_name);
+}
+
+static int visit_chip(const struct visit *v, struct chip *c, struct lmw_err *err)
+{
+    name_device(c);
+    if (!lmw_chip_text(c, "name", c->name, sizeof c->name) || is_power_supply(v->sysroot, c))
+        return LMW_OK;
+    return v->visit(v->arg, c, err);
+}
+
+static int visit_of_class(void *v, const char *dir, const char *entry, struct lmw_err *err)
+{
+    struct chip c = {0};
+    snprintf(c.dir, sizeof c.dir, "%.380s/%.16s", dir, entry);
+    snprintf(c.below, sizeof c.below, "%s/device", c.dir);
+    if (!exists(c.below))
+        c.below[0] = 0;
+    return visit_chip(v, &c, err);
+}
+
+/* One that the class has too was visited there. */
+static int visit_of_device(void *v, const char *dir, const char *entry, struct lmw_err *err)
+{
+    struct chip c = {0};
     char path[512];
-    snprintf(path, sizeof path, "%.360s/sys/class/power_supply/%.39s", sysroot, c->device);
-    return c->device[0] && exists(path);
+    snprintf(path, sizeof path, "%.360s/sys/class/hwmon/%.16s", ((struct visit *)v)->sysroot,
+             entry);
+    snprintf(c.dir, sizeof c.dir, "%.380s/%.16s", dir, entry);
+    snprintf(c.below, sizeof c.below, "%.*s", (int)(strlen(dir) - strlen("/hwmon")), dir);
+    return exists(path) ? LMW_OK : visit_chip(v, &c, err);
+}
+
+static int visit_card(void *v, const char *dir, const char *entry, struct lmw_err *err)
+{
+    char chips[400];
+    snprintf(chips, sizeof chips, "%.340s/%.32s/device/hwmon", dir, entry);
+    return lmw_source_each(chips, "hwmon", visit_of_device, v, err);
+}
+
+static int visit_monitor(void *v, const char *dir, const char *entry, struct lmw_err *err)
+{
+    char chips[400];
+    snprintf(chips, sizeof chips, "%.340s/%.32s/hwmon", dir, entry);
+    return lmw_source_each(chips, "hwmon", visit_of_device, v, err);
 }
 
 int lmw_chip_each(const char *sysroot, chip_visit *visit, void *arg, struct lmw_err *err)
 {
-    char dir[384];
-    struct dirent **names;
+    static const struct {
+        const char *dir, *entry;
+        source_entry *visit;
+    } places[] = {{"sys/class/hwmon", "hwmon", visit_of_class},
+                  {"sys/class/drm", "card", visit_card},
+                  {"sys/bus/i2c/drivers/ina3221", "", visit_monitor}};
+    struct visit v = {sysroot, visit, arg};
     int rc = LMW_OK;
-    snprintf(dir, sizeof dir, "%.360s/sys/class/hwmon", sysroot);
-    int n = scandir(dir, &names, is_chip, versionsort);
-    for (int i = 0; i < n; i++) {
-        struct chip c = {0};
-        snprintf(c.dir, sizeof c.dir, "%.380s/%.16s", dir, names[i]->d_name);
-        free(names[i]);
-        find_device(&c);
-        if (rc == LMW_OK && lmw_chip_text(&c, "name", c.name, sizeof c.name) &&
-            !is_power_supply(sysroot, &c))
-            rc = visit(arg, &c, err);
+    for (size_t i = 0; i < sizeof places / sizeof *places && rc == LMW_OK; i++) {
+        char dir[384];
+        snprintf(dir, sizeof dir, "%.340s/%s", sysroot, places[i].dir);
+        rc = lmw_source_each(dir, places[i].entry, places[i].visit, &v, err);
     }
-    if (n >= 0)
-        free(names);
     return rc;
 }
 
 bool lmw_chip_path(const struct chip *c, const char *attribute, char *out, size_t cap)
 {
-    static const char *const folders[] = {"", "/device"};
+    const char *const folders[] = {c->dir, c->below};
     for (int i = 0; i < 2; i++) {
-        snprintf(out, cap, "%.400s%s/%.64s", c->dir, folders[i], attribute);
-        if (exists(out))
+        snprintf(out, cap, "%.415s/%.64s", folders[i], attribute);
+        if (folders[i][0] && exists(out))
             return true;
     }
     return false;
@@ -96,11 +139,7 @@ bool lmw_chip_text(const struct chip *c, const char *attribute, char *out, size_
 {
     char path[512];
     out[0] = 0;
-    if (!lmw_chip_path(c, attribute, path, sizeof path) ||
-        lmw_source_read_text(path, out, cap, NULL) < 0)
-        return false;
-    trim(out);
-    return out[0] != 0;
+    return lmw_chip_path(c, attribute, path, sizeof path) && lmw_source_read_word(path, out, cap);
 }
 
 int64_t lmw_chip_i64(const struct chip *c, const char *attribute)
@@ -148,28 +187,34 @@ static int add_channels(const char *dir, const char *type, int *out, int n, int 
 
 int lmw_chip_channels(const struct chip *c, const char *type, int *out, int cap)
 {
-    char device[416];
-    snprintf(device, sizeof device, "%.400s/device", c->dir);
     int n = add_channels(c->dir, type, out, 0, cap);
-    n = add_channels(device, type, out, n, cap);
+    n = add_channels(c->below, type, out, n, cap);
     qsort(out, (size_t)n, sizeof *out, by_number);
     return n;
 }
 
-/* Format 2 or 3 of the metrics table is an APU's (linux kgd_pp_interface.h: a uint16_t size, then
- * the format's number). An MI300A tells format 1; it is known by its PCI number. A device that
- * sleeps is a card, and not asked for its table: that would wake it. */
+static bool device_text(const struct chip *c, const char *attribute, char *out, size_t cap)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%.64s", c->below, attribute);
+    return lmw_source_read_word(path, out, cap);
+}
+
+/* Only APUs tell a northbridge's voltage (amdgpu_pm.c), and format 2 or 3 of the metrics table is
+ * an APU's (linux kgd_pp_interface.h: a uint16_t size, then the format's number). An MI300A tells
+ * format 1; it is known by its PCI number. A device that sleeps is a card, and not asked for its
+ * table: that would wake it. */
 bool lmw_chip_is_apu(const struct chip *c)
 {
-    char path[512], id[16], status[32], head[8];
-    if (lmw_chip_text(c, "device/device", id, sizeof id) && strcmp(id, "0x74a0") == 0)
+    char path[512], text[32];
+    if (lmw_chip_text(c, "in1_label", text, sizeof text) && strcmp(text, "vddnb") == 0)
         return true;
-    if (lmw_chip_text(c, "device/power/runtime_status", status, sizeof status) &&
-        is_asleep(status))
+    if (device_text(c, "device", text, sizeof text) && strcmp(text, "0x74a0") == 0)
+        return true;
+    if (device_text(c, "power/runtime_status", text, sizeof text) && is_asleep(text))
         return false;
-    return lmw_chip_path(c, "device/gpu_metrics", path, sizeof path) &&
-           lmw_source_read_text(path, head, sizeof head, NULL) >= 4 &&
-           (head[2] == 2 || head[2] == 3);
+    snprintf(path, sizeof path, "%s/gpu_metrics", c->below);
+    return lmw_source_read_text(path, text, 8, NULL) >= 4 && (text[2] == 2 || text[2] == 3);
 }
 
 struct source *lmw_rail_add(struct source_list *l, const struct source_kind *kind,
@@ -194,8 +239,8 @@ struct source *lmw_rail_add(struct source_list *l, const struct source_kind *kin
 
 void lmw_rail_watch_sleep(struct source *s, const struct chip *c)
 {
-    snprintf(s->file[RUNTIME].path, sizeof s->file[RUNTIME].path,
-             "%.400s/device/power/runtime_status", c->dir);
+    snprintf(s->file[RUNTIME].path, sizeof s->file[RUNTIME].path, "%s/power/runtime_status",
+             c->below);
     if (!exists(s->file[RUNTIME].path))
         s->file[RUNTIME].path[0] = 0;
 }

@@ -8,7 +8,8 @@
 struct chip {
     char dir[400];   /* ".../sys/class/hwmon/hwmon3"; the number changes from boot to boot */
     char name[32];   /* what its driver calls it: "amdgpu", "power_meter" */
-    char device[40]; /* what it sits on: "0000:03:00.0", "1-0040", "ACPI000D:00"; or "" */
+    char below[416]; /* the folder of what it sits on */
+    char device[40]; /* its name: "0000:03:00.0", "1-0040", "ACPI000D:00"; else the chip's */
 };
 /* Calls visit for every chip, in the order of their numbers, until it fails; batteries and other
  * power supplies, which the kernel shows as chips too, are left out. */

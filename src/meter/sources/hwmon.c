@@ -1,11 +1,11 @@
 /* Every other power meter of /sys/class/hwmon: powerN_input, powerN_average, energyN_input.
  *
  * What a chip's number covers is known by its driver and label (`meters`, the best first): a
- * processor (amd_energy's sockets, Grace, an APU's amdgpu), the whole machine (an ACPI power
- * meter, a digital power supply), or a processor's supplies (zenpower). Any other rail is
- * listed and taken only by name, and since it may feed anything it is never added to another.
- * Only the best meter makes the kind's total. Chips of temperatures, fans and voltages are
- * not listed, nor what another kind reads.
+ * processor (amd_energy's and HSMP's sockets, Grace, an APU's amdgpu), the whole machine (POWER's
+ * "System", Apple's SMC, an ACPI power meter, a digital power supply), or a processor's supplies
+ * (zenpower). Any other rail is listed and taken only by name, and since it may feed anything it
+ * is never added to another. Only the best meter makes the kind's total. Chips of temperatures,
+ * fans and voltages are not listed, nor what another kind reads.
  *
  * ACPI power meters (`power_meter`) average over power1_average_interval, often a second and
  * up to minutes, which is stated. One that lists what it measures is the machine's only if
@@ -19,9 +19,10 @@
  * files, as RAPL's, are root's (CVE-2020-12912).
  *
  * Facts: Documentation/hwmon/{sysfs-interface,acpi_power_meter,amd_energy,fam15h_power,
- * corsair-psu}.rst; NVIDIA Grace Performance Tuning Guide, "Power Telemetry"; linux
- * drivers/gpu/drm/amd/pm/amdgpu_pm.c ("On APUs this includes the CPU"); the labels of zenpower
- * and corsairpsu as their drivers print them. */
+ * corsair-psu,ibmpowernv,macsmc-hwmon}.rst; NVIDIA Grace Performance Tuning Guide, "Power
+ * Telemetry"; linux drivers/gpu/drm/amd/pm/amdgpu_pm.c ("On APUs this includes the CPU"),
+ * drivers/platform/x86/amd/hsmp/hwmon.c, arch/arm64/boot/dts/apple/hwmon-common.dtsi; the labels
+ * of zenpower, corsairpsu and POWER9 as their drivers print them. */
 #include "meter/sources/chip.h"
 
 #include <ctype.h>
@@ -49,7 +50,7 @@ static bool is_machines(const struct channel *c)
     char path[448];
     const struct dirent *e;
     bool others = false, system = false;
-    snprintf(path, sizeof path, "%.400s/device/measures", c->chip->dir);
+    snprintf(path, sizeof path, "%s/measures", c->chip->below);
     DIR *d = opendir(path);
     while (d && (e = readdir(d))) {
         system |= strncmp(e->d_name, "LNXSY", 5) == 0;
@@ -87,15 +88,20 @@ static const struct meter {
      NULL},
     {1, "power_meter", "power", "Module Power", "module", "host/psys/%d", false, "Grace and GPU",
      NULL},
-    {2, "power_meter", "power", NULL, "host", "host", true, "by the firmware", is_machines},
-    {3, "corsairpsu", "power", "power total", "host", "host", true, "the supply's output", NULL},
-    {4, "amdgpu", "power", NULL, "chip", "host/psys/%d", true, "the processor and its GPU",
+    {2, "amd_hsmp_hwmon", "power", NULL, "chip", "host/psys/%d", true, "the socket", NULL},
+    {3, "ibmpowernv", "energy", "System", "host", "host", true, "by the service processor", NULL},
+    {4, "ibmpowernv", "power", "System", "host", "host", true, "by the service processor", NULL},
+    {5, "macsmc_hwmon", "power", "Total System Power", "host", "host", true, "by Apple's SMC",
+     NULL},
+    {6, "power_meter", "power", NULL, "host", "host", true, "by the firmware", is_machines},
+    {7, "corsairpsu", "power", "power total", "host", "host", true, "the supply's output", NULL},
+    {8, "amdgpu", "power", NULL, "chip", "host/psys/%d", true, "the processor and its GPU",
      is_apu},
-    {5, "fam15h_power", "power", NULL, "chip", "host/psys/%d", true, "", has_input},
-    {5, "fam15h_power", "power", NULL, NULL, NULL, false, NULL, NULL},
-    {6, "zenpower", "power", "SVI2_P_Core", "core", "host/psys/%d/svi2-core", true,
+    {9, "fam15h_power", "power", NULL, "chip", "host/psys/%d", true, "", has_input},
+    {9, "fam15h_power", "power", NULL, NULL, NULL, false, NULL, NULL},
+    {10, "zenpower", "power", "SVI2_P_Core", "core", "host/psys/%d/svi2-core", true,
      "one of two supplies", NULL},
-    {6, "zenpower", "power", "SVI2_P_SoC", "uncore", "host/psys/%d/svi2-soc", true,
+    {10, "zenpower", "power", "SVI2_P_SoC", "uncore", "host/psys/%d/svi2-soc", true,
      "one of two supplies", NULL},
 };
 enum { N_METER = sizeof meters / sizeof *meters, UNKNOWN = 100 };
@@ -280,7 +286,7 @@ static int count_chip(struct search *x, const char *name)
 static int add_chip(void *arg, const struct chip *c, struct lmw_err *err)
 {
     enum { MAX_CHANNEL = 1024 };
-    static const char *const types[] = {"power", "energy"};
+    static const char *const types[] = {"energy", "power"}; /* so a counter has the plain name */
     struct search *x = arg;
     int numbers[MAX_CHANNEL], rc = LMW_OK;
     if (is_taken(x, c))

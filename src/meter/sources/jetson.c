@@ -9,10 +9,12 @@
  * Which rail is the total differs by board, and nothing in sysfs says so; `boards` does.
  * Either one rail feeds the module (VDD_IN) or the board (POM_5V_IN, VIN) and contains the
  * others, or the module is fed by several that are added. On AGX Orin VDDQ_VDD2_1V8AO is fed
- * by VIN_SYS_5V0. Of a board that is not known no rail is taken without being asked for by
- * name, and a total that lacks one of its rails is none. A rail may truly be at 0 W (CV, when
- * nothing uses it); a whole board may not. Inputs named NC or not named at all are not
- * connected; in4 to in7 are the shunts themselves.
+ * by VIN_SYS_5V0. A board is known by its model; a container hides that, and a partner's
+ * carrier has a model of its own, so else by its rails, when all of a total are there. Of a
+ * board that is not known no rail is taken without being asked for by name, and a total that
+ * lacks one of its rails is none. A rail may truly be at 0 W (CV, when nothing uses it); a
+ * whole board may not. Inputs named NC or not named at all are not connected; in4 to in7 are
+ * the shunts themselves.
  *
  * Facts: Documentation/hwmon/ina3221.rst and ina238.rst; the tables "INA3221" of the Jetson
  * Linux Developer Guide, by module; arch/arm64/boot/dts/nvidia/tegra234-p3701.dtsi and
@@ -43,11 +45,12 @@ static const struct board {
     {"TX1", "TX1", "module", {"VDD_IN"}},
     {"Jetson Nano", "Nano", "board", {"POM_5V_IN"}},
 };
+enum { N_BOARD = sizeof boards / sizeof *boards };
 
 struct search {
     struct source_list *l;
     const struct board *board; /* NULL: not a board we know */
-    bool is_jetson;
+    bool is_jetson, by_rails;  /* by_rails: all that is known of the board is its total */
     int first, n;
 };
 
@@ -72,15 +75,15 @@ static bool is_in_total(const struct board *b, const char *label)
 static void find_board(struct search *x, const char *sysroot)
 {
     static const char *const files[] = {"proc/device-tree/model",
-                                        "sys/firmware/devicetree/base/model"};
+                                        "sys/firmware/devicetree/base/model",
+                                        "sys/devices/soc0/machine"};
     char path[512], model[128] = "";
-    for (int i = 0; i < 2 && !model[0]; i++) {
+    for (int i = 0; i < 3 && !model[0]; i++) {
         snprintf(path, sizeof path, "%.360s/%s", sysroot, files[i]);
-        if (lmw_source_read_text(path, model, sizeof model, NULL) < 0)
-            model[0] = 0;
+        lmw_source_read_word(path, model, sizeof model);
     }
     x->is_jetson = strstr(model, "Jetson") || strstr(model, "quill");
-    for (size_t i = 0; x->is_jetson && !x->board && i < sizeof boards / sizeof *boards; i++) {
+    for (int i = 0; x->is_jetson && !x->board && i < N_BOARD; i++) {
         if (strstr(model, boards[i].model))
             x->board = &boards[i];
     }
@@ -107,10 +110,7 @@ static void place(struct source *s, const struct board *b, const char *label)
 static struct source *add_rail(struct search *x, const char *label, struct lmw_err *err)
 {
     struct source *s = lmw_rail_add(x->l, &lmw_kind_jetson, label, err);
-    if (s) {
-        x->n++;
-        place(s, x->board, label);
-    }
+    x->n += s != NULL;
     return s;
 }
 
@@ -175,10 +175,7 @@ static int add_iio_rails(void *x, const char *dir, const char *entry, struct lmw
     for (int n = 0; n < 3; n++) {
         char path[576], label[32];
         snprintf(path, sizeof path, "%.440s/%.64s/rail_name_%d", dir, entry, n);
-        if (lmw_source_read_text(path, label, sizeof label, NULL) <= 0)
-            continue;
-        label[strcspn(label, "\n")] = 0;
-        if (!label[0] || strcmp(label, "NC") == 0)
+        if (!lmw_source_read_word(path, label, sizeof label) || strcmp(label, "NC") == 0)
             continue;
         struct source *s = add_rail(x, label, err);
         if (!s)
@@ -198,31 +195,54 @@ static int add_iio_chip(void *x, const char *dir, const char *entry, struct lmw_
 }
 
 /* Whether every rail of the board's total can be read; *missing is one that cannot. */
-static bool is_complete(const struct search *x, const char **missing)
+static const char *label_of(const struct source *s)
 {
-    for (int i = 0; i < n_total(x->board); i++) {
+    return s->info.name + strlen("jetson:");
+}
+
+/* Whether every rail of a board's total is there and, where asked, can be read; *missing is one
+ * that cannot. */
+static bool is_complete(const struct search *x, const struct board *b, bool read,
+                        const char **missing)
+{
+    for (int i = 0; i < n_total(b); i++) {
         bool found = false;
         for (int j = x->first; j < x->l->n; j++) {
             const struct source *s = &x->l->v[j];
-            found |= s->info.present && strcmp(s->info.name + 7, x->board->total[i]) == 0;
+            found |= (s->info.present || !read) && strcmp(label_of(s), b->total[i]) == 0;
         }
-        *missing = x->board->total[i];
+        *missing = b->total[i];
         if (!found)
             return false;
     }
     return true;
 }
 
+/* A board whose total these rails make, when its model did not say; what measures something else is
+ * forgotten. VIN alone may be anything's. */
+static void know_by_rails(struct search *x)
+{
+    const char *missing;
+    for (int i = 0; !x->board && i < N_BOARD; i++) {
+        x->by_rails =
+            strcmp(boards[i].total[0], "VIN") != 0 && is_complete(x, &boards[i], false, &missing);
+        if (x->by_rails)
+            x->board = &boards[i];
+    }
+    for (; !x->board && !x->is_jetson && x->n; x->n--)
+        lmw_rail_close(&x->l->v[--x->l->n]);
+}
+
 static void judge(struct search *x)
 {
     const char *missing = "";
-    bool complete = x->board && is_complete(x, &missing);
+    bool complete = x->board && is_complete(x, x->board, true, &missing);
     for (int i = x->first; i < x->l->n; i++) {
         struct source *s = &x->l->v[i];
         bool was_default = s->by_default;
         if (!s->info.present)
             continue;
-        lmw_rail_about(s, x->board ? x->board->name : "");
+        lmw_rail_about(s, x->by_rails ? "known by its rails" : x->board ? x->board->name : "");
         s->by_default &= complete;
         if (!x->board)
             snprintf(s->info.reason, sizeof s->info.reason,
@@ -230,8 +250,7 @@ static void judge(struct search *x)
                      "feeds the module");
         else if (was_default && !complete)
             snprintf(s->info.reason, sizeof s->info.reason,
-                     "the total of an %s needs %s too, and that cannot be read", x->board->name,
-                     missing);
+                     "the total of this board needs %s too, and that cannot be read", missing);
     }
 }
 
@@ -240,14 +259,17 @@ static int find(struct source_list *l, const char *sysroot, const char *arg, str
     struct search x = {.l = l, .first = l->n};
     char iio[384];
     find_board(&x, sysroot);
-    int rc = x.is_jetson ? lmw_chip_each(sysroot, add_chip, &x, err) : LMW_OK;
+    int rc = lmw_chip_each(sysroot, add_chip, &x, err);
     snprintf(iio, sizeof iio, "%.340s/sys/bus/i2c/drivers/ina3221x", sysroot);
-    if (rc == LMW_OK && x.is_jetson && !x.n)
+    if (rc == LMW_OK && !x.n)
         rc = lmw_source_each(iio, "", add_iio_chip, &x, err);
     if (rc < 0)
         return rc;
-    for (int i = x.first; i < l->n; i++)
+    know_by_rails(&x);
+    for (int i = x.first; i < l->n; i++) {
+        place(&l->v[i], x.board, label_of(&l->v[i]));
         lmw_rail_probe(&l->v[i]);
+    }
     judge(&x);
     if (x.n)
         return LMW_OK;
