@@ -177,8 +177,11 @@ int lmw_record_parse(struct lmw_record *r, lmw_str text, struct lmw_arena *arena
     if (u.text)
         *u.at = '}';
     r->extra = u.text;
-    return r->query_id && *r->query_id ? LMW_OK
-                                       : lmw_fail(err, LMW_EFORMAT, "field 'query_id' is missing");
+    return r->query_id && *r->query_id
+               ? LMW_OK
+               : lmw_fail(err, LMW_EFORMAT,
+                          "field 'query_id' is missing (--map names another "
+                          "column for it)");
 }
 
 /* --- a cell of a table --- */

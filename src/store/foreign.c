@@ -6,10 +6,45 @@
 
 enum { MAX_MEMBER = 1000 }; /* of an object are looked at for being given twice */
 
-int lmw_foreign_object(lmw_str piece, struct lmw_json_value *out, struct lmw_err *err)
+bool lmw_foreign_mend(lmw_str *piece, struct lmw_arena *arena)
 {
-    struct lmw_json j = {piece.ptr, piece.ptr + piece.len, NULL};
-    if (!lmw_json_value(&j, out) || !lmw_json_at_end(&j))
+    static const char *const words[] = {"NaN", "-Infinity", "Infinity"};
+    char *out = lmw_arena_alloc(arena, piece->len + piece->len / 3 + 2, 1, 1), *to = out;
+    bool inside = false, found = false;
+    for (size_t i = 0; out && i < piece->len;) {
+        lmw_str left = {piece->ptr + i, piece->len - i};
+        size_t n = 0;
+        for (int k = 0; k < 3 && !inside && n == 0; k++)
+            n = lmw_str_starts(left, words[k]) ? strlen(words[k]) : 0;
+        if (n > 0) {
+            to = mempcpy(to, "null", 4);
+            found = true;
+        } else { /* a backslash takes what it escapes along */
+            n = inside && *left.ptr == '\\' && left.len > 1 ? 2 : 1;
+            inside ^= *left.ptr == '"';
+            to = mempcpy(to, left.ptr, n);
+        }
+        i += n;
+    }
+    if (found)
+        *piece = (lmw_str){out, (size_t)(to - out)};
+    return found;
+}
+
+static bool read_object(lmw_str piece, struct lmw_json *j, struct lmw_json_value *out)
+{
+    *j = (struct lmw_json){piece.ptr, piece.ptr + piece.len, NULL};
+    return lmw_json_value(j, out) && lmw_json_at_end(j);
+}
+
+int lmw_foreign_object(lmw_str piece, struct lmw_json_value *out, struct lmw_arena *arena,
+                       struct lmw_err *err)
+{
+    struct lmw_json j;
+    bool ok = read_object(piece, &j, out);
+    if (!ok && lmw_foreign_mend(&piece, arena))
+        ok = read_object(piece, &j, out);
+    if (!ok)
         return lmw_fail(err, LMW_EFORMAT, "not JSON: %s (byte %zu)", j.fault,
                         (size_t)(j.at - piece.ptr) + 1);
     return out->kind == LMW_JSON_OBJECT ? LMW_OK

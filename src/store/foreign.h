@@ -7,8 +7,12 @@
 
 #include "store/format.h"
 
-/* The piece as a value; LMW_EFORMAT says what is wrong with it. */
-int lmw_foreign_object(lmw_str piece, struct lmw_json_value *out, struct lmw_err *err);
+/* Python writes NaN, Infinity and -Infinity where JSON has no such thing: the piece with null in
+ * their place. False where it has none, or there is no memory. */
+bool lmw_foreign_mend(lmw_str *piece, struct lmw_arena *arena);
+/* The piece as a value, mended where that helps; LMW_EFORMAT says what is wrong with it. */
+int lmw_foreign_object(lmw_str piece, struct lmw_json_value *out, struct lmw_arena *arena,
+                       struct lmw_err *err);
 /* A member, or a member of a member (NULL ends the path); false when it is missing or null. */
 bool lmw_foreign_at(const struct lmw_json_value *o, struct lmw_json_value *out, ...)
     __attribute__((sentinel));

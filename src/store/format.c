@@ -17,6 +17,8 @@ static int read_jsonl(struct feed *s, lmw_str line, take_fn *take, void *arg, st
     if (s->map)
         return lmw_table_read_object(s, line, take, arg, err);
     int rc = lmw_record_parse(&r, line, s->arena, err);
+    if (rc == LMW_EFORMAT && lmw_foreign_mend(&line, s->arena))
+        rc = lmw_record_parse(&r, line, s->arena, err);
     return rc < 0 ? rc : take(arg, &r, r.model, err);
 }
 
@@ -24,7 +26,7 @@ static const struct format formats[] = {
     {"jsonl", PIECE_LINE, read_jsonl, NULL},
     {"csv", PIECE_ROW, lmw_csv_read, NULL},
     {"json", PIECE_OBJECT, read_jsonl, NULL},
-    {"lm-eval", PIECE_LINE, lmw_lm_eval_read, lmw_is_lm_eval},
+    {"lm-eval", PIECE_OBJECT, lmw_lm_eval_read, lmw_is_lm_eval},
     {"llama-bench", PIECE_OBJECT, lmw_llama_bench_read, lmw_is_llama_bench},
     {"ipw", PIECE_OBJECT, lmw_ipw_read, lmw_is_ipw},
 };
@@ -34,6 +36,31 @@ static bool ends_with(lmw_str s, const char *end)
 {
     size_t n = strlen(end);
     return s.len >= n && memcmp(s.ptr + s.len - n, end, n) == 0;
+}
+
+static const struct format *format_of(lmw_str text)
+{
+    struct lmw_json j = {text.ptr, text.ptr + text.len, NULL};
+    struct lmw_json_value first;
+    bool is_whole = lmw_json_value(&j, &first) && first.kind == LMW_JSON_OBJECT;
+    for (int i = 0; i < N_FORMAT && is_whole; i++) {
+        if (formats[i].is_it && formats[i].is_it(&first))
+            return &formats[i];
+    }
+    return NULL;
+}
+
+/* By the first object of the text. */
+static const struct format *foreign_format(lmw_str text)
+{
+    const struct format *f = format_of(text);
+    struct lmw_arena arena;
+    if (f || lmw_arena_open(&arena, 2 * text.len + 4096, NULL) < 0)
+        return f;
+    if (lmw_foreign_mend(&text, &arena))
+        f = format_of(text);
+    lmw_arena_close(&arena);
+    return f;
 }
 
 static const struct format *recognise(const struct feed *s, bool is_mapped)
@@ -46,14 +73,8 @@ static const struct format *recognise(const struct feed *s, bool is_mapped)
         return &formats[CSV];
     if (is_array)
         text = lmw_str_trim((lmw_str){text.ptr + 1, text.len - 1});
-    struct lmw_json j = {text.ptr, text.ptr + text.len, NULL};
-    struct lmw_json_value first;
-    bool is_whole = lmw_json_value(&j, &first) && first.kind == LMW_JSON_OBJECT;
-    for (int i = 0; i < N_FORMAT && is_whole && !is_mapped; i++) {
-        if (formats[i].is_it && formats[i].is_it(&first))
-            return &formats[i];
-    }
-    return &formats[is_array ? JSON : JSONL];
+    const struct format *foreign = is_mapped ? NULL : foreign_format(text);
+    return foreign ? foreign : &formats[is_array ? JSON : JSONL];
 }
 
 static int find_format(struct feed *s, const char *name, bool is_mapped, struct lmw_err *err)

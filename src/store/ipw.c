@@ -137,7 +137,7 @@ int lmw_ipw_read(struct feed *s, lmw_str piece, take_fn *take, void *arg, struct
     struct lmw_json_value o, models, key, m, answer;
     struct lmw_record row;
     bool first = true;
-    int rc = lmw_foreign_object(piece, &o, err);
+    int rc = lmw_foreign_object(piece, &o, s->arena, err);
     if (rc < 0)
         return rc;
     if (!lmw_foreign_at(&o, &models, "model_metrics", NULL) || models.kind != LMW_JSON_OBJECT)

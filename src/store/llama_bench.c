@@ -121,7 +121,7 @@ int lmw_llama_bench_read(struct feed *s, lmw_str piece, take_fn *take, void *arg
     struct lmw_json_value o, times, v;
     struct lmw_record r;
     char part[96];
-    int rc = lmw_foreign_object(piece, &o, err), n = 0;
+    int rc = lmw_foreign_object(piece, &o, s->arena, err), n = 0;
     if (rc < 0)
         return rc;
     describe(&o, &r, s->arena);

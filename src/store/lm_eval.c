@@ -6,7 +6,8 @@
  * "arg_1": ...}}), resps and filtered_resps (a list a request), filter, metrics (names, since
  * v0.4.4) and each metric under its name, doc_hash, prompt_hash, target_hash.
  *
- * A question is there once for each filter: another filter is another part. The score is the first
+ * A question is there once for each filter, and its number is one of its task alone: another
+ * model, task or filter is another part. The score is the first
  * metric of PREFERRED that is there, else the first named in `metrics` that lies in 0..1. The
  * answer is what the model wrote before any filter; where it only rated choices (loglikelihood),
  * the one it rated highest. The task is in the file's name alone, the model in the folder's
@@ -191,12 +192,29 @@ static void put_score(const struct lmw_json_value *o, struct lmw_record *r,
     r->score_reason = "no metric between 0 and 1";
 }
 
+/* "org/model/task/filter", of what is known of them; NULL: nothing is, or no memory. */
+static const char *part_of(const struct lmw_record *r, const struct lmw_json_value *o,
+                           struct lmw_arena *arena)
+{
+    struct lmw_json_value v;
+    bool filtered = lmw_foreign_at(o, &v, "filter", NULL) && !lmw_str_is(v.text, "none");
+    const char *names[] = {r->model, r->workload, filtered ? lmw_foreign_text(&v, arena) : NULL};
+    struct lmw_buf part = {0};
+    for (int i = 0; i < 3; i++) {
+        if (names[i])
+            lmw_buf_printf(&part, "%s%s", part.len ? "/" : "", names[i]);
+    }
+    const char *text = part.len ? lmw_arena_str(arena, (lmw_str){part.ptr, part.len}) : NULL;
+    lmw_buf_free(&part);
+    return text;
+}
+
 int lmw_lm_eval_read(struct feed *s, lmw_str piece, take_fn *take, void *arg, struct lmw_err *err)
 {
     static const char *const taken[] = {"doc_id", "arguments", "target", "resps", NULL};
-    struct lmw_json_value o, v, filter;
+    struct lmw_json_value o, v;
     struct lmw_record r;
-    int rc = lmw_foreign_object(piece, &o, err);
+    int rc = lmw_foreign_object(piece, &o, s->arena, err);
     if (rc < 0)
         return rc;
     lmw_record_clear(&r);
@@ -212,9 +230,7 @@ int lmw_lm_eval_read(struct feed *s, lmw_str piece, take_fn *take, void *arg, st
     put_answer(&o, &r, s->arena);
     put_score(&o, &r, s->arena);
     r.extra = lmw_foreign_rest(&o, taken, s->arena);
-    bool filtered =
-        lmw_foreign_at(&o, &filter, "filter", NULL) && !lmw_str_is(filter.text, "none");
     if (!r.query_id)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a record");
-    return take(arg, &r, filtered ? lmw_foreign_text(&filter, s->arena) : NULL, err);
+    return take(arg, &r, part_of(&r, &o, s->arena), err);
 }

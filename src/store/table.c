@@ -319,7 +319,7 @@ int lmw_table_read_object(struct feed *s, lmw_str piece, take_fn *take, void *ar
 {
     struct lmw_json_value o;
     struct row row;
-    int rc = lmw_foreign_object(piece, &o, err);
+    int rc = lmw_foreign_object(piece, &o, s->arena, err);
     if (rc == LMW_OK)
         rc = open_object(&o, &row, s->arena, err);
     return rc < 0 ? rc : lmw_table_read(s, &row, take, arg, err);

@@ -78,7 +78,7 @@ static void test_lm_eval_generated(void **state)
         import_text("org__model-1", "samples_gsm8k_cot_2026-01-02T03-04-05.678.jsonl", generated),
         "lm-eval");
     struct lmw_record r = get(1, "7", 0);
-    assert_string_equal(r.run, "r/strict");
+    assert_string_equal(r.run, "r/org/model-1/gsm8k_cot/strict");
     assert_string_equal(r.model, "org/model-1");
     assert_string_equal(r.workload, "gsm8k_cot");
     assert_string_equal(r.domain, "math");
@@ -90,7 +90,7 @@ static void test_lm_eval_generated(void **state)
     assert_non_null(strstr(r.extra, "\"filtered_resps\":[\"4\"]"));
     assert_non_null(strstr(r.extra, "\"doc_hash\":\"ab\""));
     r = get(2, "7", 0);
-    assert_string_equal(r.run, "r/flexible");
+    assert_string_equal(r.run, "r/org/model-1/gsm8k_cot/flexible");
     assert_string_equal(r.prompt, "Q: 2+2?\nA:");
     assert_true(r.score == 0);
 }
@@ -128,6 +128,31 @@ static void test_lm_eval_without_a_score(void **state)
     assert_string_equal(r.score_reason, "no metric between 0 and 1");
     assert_string_equal(r.workload, "wikitext");
     assert_null(r.answer);
+}
+
+/* A task's questions are numbered from 0, and so are the next one's. As a JSON array, too, and with
+ * what Python writes where it has no number. */
+static void test_lm_eval_tasks(void **state)
+{
+    const char *a =
+        "[\n {\"doc_id\": 0, \"doc\": {\"w\": NaN, \"q\": \"NaN\"}, \"resps\": [[\"a\"]],\n"
+        "  \"acc\": 1.0}\n]\n";
+    const char *b = "{\"doc_id\":0,\"doc\":{},\"resps\":[[\"a\"]],\"acc\":0.0}\n";
+    assert_string_equal(import_text("o__m", "samples_law_2026-01-02T03-04-05.678.json", a),
+                        "lm-eval");
+    assert_string_equal(import_text("o__m", "samples_math_2026-01-02T03-04-05.678.jsonl", b),
+                        "lm-eval");
+    assert_string_equal(import_text("o__n", "samples_law_2026-01-02T03-04-05.678.jsonl", b),
+                        "lm-eval");
+    struct lmw_record r = get(1, "0", 0);
+    assert_string_equal(r.run, "r");
+    assert_true(r.score == 1);
+    assert_string_equal(r.extra, "{\"doc\":{\"w\":null,\"q\":\"NaN\"},\"acc\":1.0}");
+    assert_string_equal(get(2, "0", 0).run, "r/o/m/math");
+    assert_string_equal(get(3, "0", 0).run, "r/o/n/law");
+    /* The same file again is the same records. */
+    import_text("o__m", "samples_math_2026-01-02T03-04-05.678.jsonl", b);
+    assert_int_equal(lmw_store_count(store, 2), 1);
 }
 
 #define BENCH                                                                                  \
@@ -269,6 +294,7 @@ int main(void)
         TEST(test_lm_eval_generated),
         TEST(test_lm_eval_rated),
         TEST(test_lm_eval_without_a_score),
+        TEST(test_lm_eval_tasks),
         TEST(test_llama_bench),
         TEST(test_llama_bench_settings_are_runs),
         TEST(test_ipw),
