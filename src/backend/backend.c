@@ -44,6 +44,29 @@ int lmw_backend_find(const char *name, const struct lmw_backend_ops **out, struc
                     "no backend is called '%s': embedded, openai, ollama and command are", name);
 }
 
+const char *lmw_backend_misfit(const struct lmw_backend_ops *ops, const struct lmw_backend_opts *o)
+{
+    bool is_server = ops == &lmw_backend_openai || ops == &lmw_backend_ollama;
+    bool is_program = ops == &lmw_backend_command, is_known = is_server || is_program;
+    const struct {
+        const char *option;
+        bool given, fits;
+    } options[] = {
+        {"url", o->url, is_server},
+        {"api-key-env", o->api_key_env, is_server},
+        {"body", o->body, is_server},
+        {"unlisted", o->unlisted, is_server},
+        {"thinking", o->thinking != LMW_THINKING_DEFAULT, is_server},
+        {"system", o->system, is_server || is_program},
+        {"command", o->command, is_program},
+        {"logprobs", o->logprobs, ops->has_logprobs},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].given && !options[i].fits && (is_known || ops == &lmw_backend_embedded))
+            return options[i].option;
+    return NULL;
+}
+
 int lmw_backend_open(struct lmw_backend **out, const struct lmw_backend_ops *ops,
                      const struct lmw_backend_opts *opts, struct lmw_err *err)
 {

@@ -132,6 +132,11 @@ struct lmw_backend_ops {
 /* LMW_EARG for a name nobody knows. */
 int lmw_backend_find(const char *name, const struct lmw_backend_ops **out, struct lmw_err *err);
 
+/* The first option that is given and would not be looked at, as a command line spells it ("url");
+ * NULL: there is none. */
+const char *lmw_backend_misfit(const struct lmw_backend_ops *ops,
+                               const struct lmw_backend_opts *opts);
+
 struct lmw_backend;
 int lmw_backend_open(struct lmw_backend **out, const struct lmw_backend_ops *ops,
                      const struct lmw_backend_opts *opts, struct lmw_err *err);

@@ -4,29 +4,15 @@
 #include <string.h>
 
 /* Options that this backend would not look at are a misunderstanding. */
-static int check_fit(const struct backend_flags *f, const char *command)
+static int check_fit(const struct lmw_backend_ops *ops, const struct lmw_backend_opts *o,
+                     const char *command)
 {
-    bool is_server = strcmp(f->name, "openai") == 0 || strcmp(f->name, "ollama") == 0;
-    bool is_program = strcmp(f->name, "command") == 0;
-    const struct {
-        const char *option;
-        bool given, fits;
-    } options[] = {
-        {"url", f->url, is_server},
-        {"api-key-env", f->api_key_env, is_server},
-        {"body", f->body, is_server},
-        {"thinking", f->thinking, is_server},
-        {"unlisted", f->is_unlisted, is_server},
-        {"system", f->system, is_server || is_program},
-        {"command", f->command, is_program},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (options[i].given && !options[i].fits)
-            return cli_usage(command, "--%s is not for the backend '%s'", options[i].option,
-                             f->name);
-    if (strcmp(f->name, "openai") == 0 && !f->url)
+    const char *misfit = lmw_backend_misfit(ops, o);
+    if (misfit)
+        return cli_usage(command, "--%s is not for the backend '%s'", misfit, ops->name);
+    if (strcmp(ops->name, "openai") == 0 && !o->url)
         return cli_usage(command, "-b openai needs --url, its server: http://127.0.0.1:8080");
-    if (is_program && !f->command)
+    if (strcmp(ops->name, "command") == 0 && !o->command)
         return cli_usage(command, "-b command needs --command, the program");
     return -1;
 }
@@ -43,9 +29,7 @@ int cli_backend_opts(const struct backend_flags *f, const char *command,
     struct lmw_err err;
     if (lmw_backend_find(f->name, ops, &err) < 0)
         return cli_usage(command, "%s", err.msg);
-    int rc = check_fit(f, command);
-    if (rc < 0)
-        rc = take_time(command, "connect-timeout", f->connect_s, &out->connect_ns);
+    int rc = take_time(command, "connect-timeout", f->connect_s, &out->connect_ns);
     if (rc < 0)
         rc = take_time(command, "first-token-timeout", f->first_token_s, &out->first_token_ns);
     if (rc < 0)
@@ -66,5 +50,5 @@ int cli_backend_opts(const struct backend_flags *f, const char *command,
     out->system = f->system;
     out->body = f->body;
     out->unlisted = f->is_unlisted;
-    return -1;
+    return check_fit(*ops, out, command);
 }

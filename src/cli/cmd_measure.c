@@ -120,7 +120,7 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
 {
     enum { MANY = 1 << 30 };
     const struct lmw_backend_ops *backend;
-    struct lmw_backend_opts unused;
+    struct lmw_backend_opts unused = {.logprobs = m->logprobs};
     struct lmw_err err;
     const struct {
         const char *name;

@@ -359,7 +359,7 @@ static int label(const char *file, const struct workload_asked *a)
 static int check_model(const struct workload_asked *a)
 {
     const struct lmw_backend_ops *ops;
-    struct lmw_backend_opts unused;
+    struct lmw_backend_opts unused = {0};
     bool by_model = a->by && strcmp(a->by, "model") == 0;
 
     if (by_model != (a->model != NULL))

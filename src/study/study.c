@@ -26,15 +26,21 @@ static int check_load(const struct lmw_study_opts *o, struct lmw_err *err)
     if (o->pause_s > 0 && (n > 1 || o->rate_hz > 0))
         return lmw_fail(err, LMW_EARG,
                         "a pause after each query goes with one in flight, in closed loop");
-    if (o->backend_opts.logprobs && !o->backend->has_logprobs)
-        return lmw_fail(err, LMW_EARG,
-                        "backend '%s' knows no log-probabilities: --logprobs is not "
-                        "for it",
-                        o->backend->name);
     if (o->perplexity && n > 1)
         return lmw_fail(err, LMW_EARG,
                         "perplexity is measured between queries: it goes with one in flight");
     return LMW_OK;
+}
+
+/* What it would not look at, and what it cannot tell. */
+static int check_backend(const struct lmw_study_opts *o, struct lmw_err *err)
+{
+    const char *misfit = lmw_backend_misfit(o->backend, &o->backend_opts);
+    if (!misfit && o->perplexity && !o->backend->perplexity)
+        misfit = "perplexity";
+    return misfit ? lmw_fail(err, LMW_EARG, "model %s: --%s is not for the backend '%s'",
+                             o->backend_opts.model, misfit, o->backend->name)
+                  : LMW_OK;
 }
 
 static int check_run(const struct lmw_study_opts *o, struct lmw_err *err)
@@ -46,7 +52,8 @@ static int check_run(const struct lmw_study_opts *o, struct lmw_err *err)
                         "a study asks each query at least once, for at least one token");
     if (!(o->pause_s >= 0 && o->pause_s <= 3600))
         return lmw_fail(err, LMW_EARG, "pauses take 0 to 3600 seconds");
-    return check_load(o, err);
+    int rc = check_backend(o, err);
+    return rc < 0 ? rc : check_load(o, err);
 }
 
 static int check(const struct lmw_study *s, struct lmw_err *err)

@@ -37,6 +37,21 @@ struct lmw_workload {
 
 /* ---- opening ---- */
 
+/* What would not be looked at is a misunderstanding. */
+static int check_opts(const struct lmw_workload_opts *o, struct lmw_err *err)
+{
+    if (o->preset && o->map)
+        return lmw_fail(err, LMW_EARG, "a preset knows its columns: leave --map out, or --preset");
+    if (!o->preset && (o->shots > 0 || o->shots_from || o->cot))
+        return lmw_fail(err, LMW_EARG,
+                        "worked examples and --cot go with a preset, whose wording they are of");
+    if (o->stratify && o->sample <= 0)
+        return lmw_fail(err, LMW_EARG, "--stratify says how to --sample: say how many");
+    if (o->max_chars > 0 && !o->clean)
+        return lmw_fail(err, LMW_EARG, "--max-chars is part of what --clean drops: say --clean");
+    return 0;
+}
+
 static bool keep(struct lmw_workload *w, const char **s)
 {
     if (*s)
@@ -56,9 +71,7 @@ static int keep_opts(struct lmw_workload *w, const struct lmw_workload_opts *o,
     for (size_t i = 0; i < sizeof text / sizeof *text && rc == 0; i++)
         if (*text[i] && !keep(w, text[i]))
             rc = lmw_fail(err, LMW_ENOMEM, "out of memory");
-    if (rc == 0 && w->opts.preset && w->opts.map)
-        rc = lmw_fail(err, LMW_EARG, "a preset knows its columns: leave --map out, or --preset");
-    return rc;
+    return rc < 0 ? rc : check_opts(&w->opts, err);
 }
 
 /* A CSV that its publishers gave no header has none, unless its first row names the question's
