@@ -313,8 +313,7 @@ static int refuse_run(struct lmw_store *s, const struct lmw_run *run, const char
     return LMW_EARG;
 }
 
-/* 1: found and its measured values taken over, 0: there is none. */
-static int find_run(struct lmw_store *s, struct lmw_run *run, struct lmw_err *err)
+int lmw_store_find_run(struct lmw_store *s, struct lmw_run *run, struct lmw_err *err)
 {
     struct sql q;
     int rc = lmw_sql(&q, s,
@@ -377,13 +376,14 @@ int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
 {
     if (!run->name || !*run->name || !run->settings_hash)
         return lmw_fail(err, LMW_EARG, "a run needs a name and the hash of its settings");
-    int rc = find_run(s, run, err);
+    int rc = lmw_store_find_run(s, run, err);
     *resumed = rc == 1;
-    if (rc == 0) {
-        if ((rc = insert_run(s, run, err)) == LMW_OK)
-            rc = find_run(s, run, err);
-    }
-    return rc < 0 ? rc : lock_run(s, run, err);
+    if (rc == 0 && (rc = insert_run(s, run, err)) == LMW_OK)
+        rc = lmw_store_find_run(s, run, err);
+    if (rc < 0 || (rc = lock_run(s, run, err)) < 0)
+        return rc;
+    rc = lmw_store_find_run(s, run, err); /* who held it may have gone on until just now */
+    return rc < 0 ? rc : LMW_OK;
 }
 
 int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run, struct lmw_err *err)

@@ -28,25 +28,12 @@ int lmw_plan_count_there(const struct plan *p, const struct study *st, int64_t r
     return rc < 0 ? rc : LMW_OK;
 }
 
-/* *run is the one of this name; 0 where there is none. */
-static int find_run(const struct study *st, const struct plan *p, struct lmw_run *run,
-                    struct lmw_err *err)
+int lmw_plan_find(const struct plan *p, const struct study *st, struct lmw_run *run,
+                  struct lmw_err *err)
 {
-    struct lmw_arena scratch = st->scratch;
-    struct lmw_run *all;
-    int n = st->store ? lmw_store_runs(st->store, &scratch, &all, err) : 0;
-    for (int i = 0; i < n; i++) {
-        if (strcmp(all[i].name, p->name) != 0)
-            continue;
-        *run = all[i];
-        if (strcmp(run->settings_hash, p->settings_hash) == 0)
-            return 1;
-        return lmw_fail(err, LMW_EARG,
-                        "run '%s' is in the store with other settings: it would be refused; "
-                        "choose another name",
-                        p->name);
-    }
-    return n < 0 ? n : 0;
+    *run = lmw_run_named(p->name, p->settings_hash, "");
+    run->settings = p->settings;
+    return st->store ? lmw_store_find_run(st->store, run, err) : 0;
 }
 
 /* Mean latency of the answers there are, s; NaN. */
@@ -70,9 +57,9 @@ static double mean_latency(const struct study *st, int64_t run_id)
 int lmw_study_forecast(const struct study *st, const struct plan *p, struct lmw_study_run *out,
                        struct lmw_err *err)
 {
-    struct lmw_run run = {0};
+    struct lmw_run run;
     double each_s = (double)NAN;
-    int rc = find_run(st, p, &run, err);
+    int rc = lmw_plan_find(p, st, &run, err);
     if (rc < 0)
         return rc;
     snprintf(out->name, sizeof out->name, "%s", p->name);

@@ -37,6 +37,7 @@ struct plan {
     int n_slot;      /* queries in flight, at most */
     char name[256];
     char model_hash[20];
+    bool is_tried;       /* its model was opened, or one that opens the same */
     char level[16];      /* the kernel level it was tried with; "" */
     char model_name[64]; /* the file's name without .gguf */
     char settings_hash[20];
@@ -60,6 +61,9 @@ json_t *lmw_environment(const struct plan *p, const struct study *st); /* a new 
 /* A URL that names a user and a password keeps neither. */
 void lmw_without_password(const char *text, struct lmw_buf *out);
 void lmw_plan_free(struct plan *p);
+/* 1: *run is its run in the store; 0: there is none. LMW_EARG: it has other settings. */
+int lmw_plan_find(const struct plan *p, const struct study *st, struct lmw_run *run,
+                  struct lmw_err *err);
 /* How many of its queries the store has, for a run of that id. Reads the workload once per
  * repeat. */
 int lmw_plan_count_there(const struct plan *p, const struct study *st, int64_t run_id, int64_t *n,

@@ -167,30 +167,52 @@ static const struct plan *is_tried(const struct plan *plans, const struct plan *
     const struct lmw_backend_opts *a = &p->opts->backend_opts;
     for (const struct plan *q = plans; q < p; q++) {
         const struct lmw_backend_opts *b = &q->opts->backend_opts;
-        if (q->opts->backend == p->opts->backend && strcmp(a->model, b->model) == 0 &&
-            lmw_text_eq(a->url, b->url) && lmw_text_eq(a->command, b->command) &&
-            lmw_text_eq(a->api_key_env, b->api_key_env))
+        if (q->is_tried && q->opts->backend == p->opts->backend &&
+            strcmp(a->model, b->model) == 0 && lmw_text_eq(a->url, b->url) &&
+            lmw_text_eq(a->command, b->command) && lmw_text_eq(a->api_key_env, b->api_key_env))
             return q;
     }
     return NULL;
 }
 
-/* So that a study of many hours does not find at its end that its last model cannot be loaded. */
+static int try_model(const struct study *st, struct plan *p, struct lmw_err *err)
+{
+    const struct plan *tried = is_tried(st->plans, p);
+    struct lmw_backend *b;
+    p->is_tried = true;
+    if (tried) {
+        memcpy(p->level, tried->level, sizeof p->level);
+        return LMW_OK;
+    }
+    int rc = lmw_backend_open(&b, p->opts->backend, &p->opts->backend_opts, err);
+    if (rc == LMW_OK) {
+        memcpy(p->level, lmw_backend_info(b)->level, sizeof p->level);
+        lmw_backend_close(b);
+    }
+    return rc;
+}
+
+/* 1: everything that is asked of it is in the store; its server may be gone. */
+static int is_done(const struct study *st, const struct plan *p, struct lmw_err *err)
+{
+    struct lmw_run run;
+    int64_t n_there = 0;
+    int rc = lmw_plan_find(p, st, &run, err);
+    if (rc == 1 && run.finished)
+        rc = lmw_plan_count_there(p, st, run.id, &n_there, err);
+    return rc < 0 ? rc : n_there == p->n_query * p->opts->n_repeat;
+}
+
+/* So that a study of many hours does not find at its end that its last model cannot be loaded, or
+ * that the name of its run is taken. */
 static int try_models(const struct study *st, struct lmw_err *err)
 {
     int rc = LMW_OK;
     for (int i = 0; i < st->asked->n_run && rc == LMW_OK; i++) {
         struct plan *p = &st->plans[i];
-        const struct plan *tried = is_tried(st->plans, p);
-        struct lmw_backend *b;
-        if (tried) {
-            memcpy(p->level, tried->level, sizeof p->level);
-        } else if ((rc = lmw_backend_open(&b, p->opts->backend, &p->opts->backend_opts, err)) ==
-                   LMW_OK) {
-            memcpy(p->level, lmw_backend_info(b)->level, sizeof p->level);
-            lmw_backend_close(b);
-        }
-        if (rc == LMW_OK)
+        if ((rc = is_done(st, p, err)) == 0)
+            rc = try_model(st, p, err);
+        if (rc >= 0)
             rc = lmw_plan_environment(p, st, err);
     }
     return rc;

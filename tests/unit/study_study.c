@@ -462,6 +462,48 @@ static void test_a_second_server_that_is_not_there(void **state)
     lmw_store_close(s);
 }
 
+/* Of what is measured already nothing is needed any more: its server may be gone. */
+static void test_what_is_done_needs_no_server(void **state)
+{
+    struct one o = one_run();
+    struct lmw_study_run run;
+    struct lmw_err err;
+    o.run.run = "r/{hash}";
+    assert_done(&o, &run);
+    int n_open = fake.n_open;
+    struct lmw_study_opts asked[2] = {o.run, o.run};
+    struct lmw_study_run runs[2];
+    struct lmw_store *s = open_store();
+    asked[1].run = "second";
+    o.study.runs = asked;
+    o.study.n_run = 2;
+    assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_OK);
+    assert_true(runs[0].finished && runs[0].n_done == 0);
+    assert_true(runs[1].finished && runs[1].n_done == 5);
+    assert_int_equal(fake.n_open, n_open + 2); /* tried, and measured: the second alone */
+    lmw_store_close(s);
+}
+
+/* That the last run's name is taken is said before hours are spent on the first. */
+static void test_a_name_that_is_taken(void **state)
+{
+    struct one o = one_run();
+    struct lmw_study_run run, runs[2];
+    struct lmw_err err;
+    assert_done(&o, &run);
+    struct lmw_study_opts asked[2] = {o.run, o.run};
+    struct lmw_store *s = open_store();
+    asked[0].run = "another";
+    asked[1].seed = 7;
+    o.study.runs = asked;
+    o.study.n_run = 2;
+    assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "'r' is already in store"));
+    assert_non_null(strstr(err.msg, "(seed)"));
+    assert_int_equal(fake.n_answer, 5);
+    lmw_store_close(s);
+}
+
 static void test_stopping_and_going_on(void **state)
 {
     struct one o = one_run();
@@ -663,6 +705,8 @@ int main(void)
         TEST(test_what_is_wrong_is_said_before_anything_is_loaded),
         TEST(test_a_model_that_does_not_load),
         TEST(test_a_second_server_that_is_not_there),
+        TEST(test_what_is_done_needs_no_server),
+        TEST(test_a_name_that_is_taken),
         TEST(test_stopping_and_going_on),
         TEST(test_killed_at_random_ten_times),
         TEST(test_pending_energy_of_a_killed_process),
