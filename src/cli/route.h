@@ -56,6 +56,9 @@ int route_fit(struct route_job *j, struct lmw_err *err);
  * fields of that object. */
 int route_figures(struct route_job *j, json_t *into, struct lmw_err *err);
 
+/* What the router has seen, and what a decision takes, as sentences. */
+void route_print_router(const struct route_job *j);
+
 /* Reads --router, and takes the runs from it that the options do not name. */
 int route_open_router(struct route_job *j, struct lmw_err *err);
 /* With the runs loaded: the router's trust in the questions it has not seen, and only those. */

@@ -76,7 +76,7 @@ static json_t *day_json(const struct lmw_strategy *s, const struct lmw_day *d,
     double n = (double)d->n;
     return json_pack(
         "{s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:o, s:I, s:o}",
+        "s:o, s:o, s:o, s:I, s:o}",
         "name", s->name, "queries", (json_int_t)d->n, "share_local",
         route_number((double)d->n_local / n), "accuracy", route_number((double)d->n_right / n),
         "spilled", (json_int_t)d->n_spilled, "energy_j", route_number(d->total[LMW_JOULES]),
@@ -86,9 +86,9 @@ static json_t *day_json(const struct lmw_strategy *s, const struct lmw_day *d,
         "energy_saving", route_number(saving(d, cloud, LMW_JOULES)), "compute_saving",
         route_number(saving(d, cloud, LMW_FLOPS)), "cost_saving",
         route_number(saving(d, cloud, LMW_USD)), "wait_s", spread_json(&d->wait), "response_s",
-        spread_json(&d->response), "end_s", route_number(d->end_s), "local_busy",
-        route_number(d->busy), "cloud_peak", (json_int_t)d->peak, "cloud_batch",
-        route_number(d->batch));
+        spread_json(&d->response), "day_s", route_number(d->day_s), "end_s",
+        route_number(d->end_s), "local_busy", route_number(d->busy), "cloud_peak",
+        (json_int_t)d->peak, "cloud_batch", route_number(d->batch));
 }
 
 static int print_json(const struct lmw_strategy *s, const struct lmw_day *d, int n,
@@ -138,29 +138,43 @@ static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
            energy, saved, wasted, usd, wait, p95, response, busy, (long long)d->n_spilled);
 }
 
+static void print_idle(const struct lmw_strategy *s, const struct lmw_day *d, int n,
+                       const struct unit *unit)
+{
+    char idle[40];
+    for (int i = 0; i < n; i++) {
+        route_amount(idle, "", d[i].idle_j / unit->joules, 3);
+        printf("%s %s %s (%s)", i ? "," : "Local machines idling, beside that:", idle, unit->name,
+               s[i].name);
+    }
+    puts("");
+}
+
 static void print_text(const struct lmw_strategy *s, const struct lmw_day *d, int n,
                        const struct lmw_day *cloud, const struct route_job *j)
 {
     const struct unit *unit = unit_of(d, n);
-    char idle[40];
     printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9s\n", "strategy", "local", "right",
            "energy", "saved", "wasted", "cost", "wait", "wait p95", "done p95", "busy", "spilled");
     printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s\n", "", "%", "%", unit->name, "%",
            unit->name, "USD", "s", "s", "s", "%");
     for (int i = 0; i < n; i++)
         print_row(&s[i], &d[i], cloud, unit, j->routes.estimated ? "~" : "");
-    printf("\n%lld queries in %.1f h.", (long long)d[0].n, d[0].end_s / 3600);
-    for (int i = 0; i < n && j->day.idle_w > 0; i++) {
-        route_amount(idle, "", d[i].idle_j / unit->joules, 3);
-        printf("%s %s %s (%s)", i ? "," : " Local machines idling, beside that:", idle, unit->name,
-               s[i].name);
+    printf("\n%lld queries arrive in %.3g h.\n", (long long)d[0].n, d[0].day_s / 3600);
+    for (int i = 0; i < n; i++) {
+        if (d[i].end_s > 1.1 * d[i].day_s && d[i].wait.p95 > 0)
+            printf("Under %s queues outlast the day: the last answer is there after %.3g h.\n",
+                   s[i].name, d[i].end_s / 3600);
     }
-    printf(
-        "\nEvery strategy has the same arrivals and queries (seed %lld); a query takes the time "
-        "its record took.\n",
-        (long long)j->day.traffic.seed);
+    if (j->day.idle_w > 0)
+        print_idle(s, d, n, unit);
+    printf("Every strategy has the same arrivals and queries (seed %lld); a query takes the time "
+           "its record took.\n",
+           (long long)j->day.traffic.seed);
     if (j->routes.estimated)
         printf("~ joules are an estimate: no power meter was there.\n");
+    if (j->router)
+        route_print_router(j);
 }
 
 int route_day(struct route_job *j, struct lmw_err *err)

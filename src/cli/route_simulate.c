@@ -173,7 +173,7 @@ static void print_part(const struct part *p, const char *estimate)
         print_strategy(width, &p->s[i], &p->r[i], estimate);
 }
 
-static void print_router(const struct route_job *j)
+void route_print_router(const struct route_job *j)
 {
     const struct lmw_router_info *i = lmw_router_info(j->router);
     if (j->n_seen)
@@ -211,7 +211,7 @@ static void print_notes(const struct route_job *j)
     if (r->estimated)
         printf("~ joules are an estimate: no power meter was there.\n");
     if (j->router)
-        print_router(j);
+        route_print_router(j);
     if (r->mixed_basis)
         printf("The runs' joules are of different rails: a saving across them is only as good as "
                "that.\n");
@@ -227,13 +227,14 @@ static void print_curve(const struct lmw_curve *c)
     printf("%-30s %8s %8s %9s %9s\n", c->name, aiq, apgr, cpt50, cpt80);
 }
 
-static void print_curves(const struct lmw_curve *c, int n)
+static void print_curves(const struct lmw_curve *c, int n, enum lmw_quantity kind)
 {
+    static const char *const units[LMW_QUANTITIES + 1] = {"J", "FLOPs", "USD", "s", "price"};
     printf("\n%-30s %8s %8s %9s %9s\n", "curve", "AIQ", "APGR", "CPT(50) %", "CPT(80) %");
     for (int i = 0; i < n; i++)
         print_curve(&c[i]);
     for (int i = 0; i < n; i++) {
-        printf("\n%s: cloud %%, right %%, price per query\n", c[i].name);
+        printf("\n%s: cloud %%, right %%, %s per query\n", c[i].name, units[kind]);
         for (int k = 0; k < LMW_CURVE_POINTS; k += 10) {
             char price[40];
             route_amount(price, "", c[i].point[k].price, 4);
@@ -276,14 +277,19 @@ static int some_choices(struct route_job *j, struct part *p, const int64_t *whic
     return LMW_OK;
 }
 
-/* The queries of each domain as a part of their own, behind parts[0]; always-local stays the model
- * that is the cheapest over all. */
+/* The queries of each domain as a part of their own, behind parts[0]; the cheapest model stays the
+ * one that is the cheapest over all. */
 static int add_domains(struct route_job *j, struct part *parts, int *n_part, struct lmw_err *err)
 {
     const struct lmw_routes *r = &j->routes;
     int64_t *which = LMW_NEW(&j->arena, int64_t, (size_t)r->cells.n);
+    struct lmw_cells all = r->cells;
+    int rank[LMW_LOCAL_MAX], rc = lmw_route_rank(&all, rank, j->arena, err);
+    if (rc < 0)
+        return rc;
     if (!which)
         return lmw_fail(err, LMW_ENOMEM, "no memory for domains");
+    all.rank = rank;
     for (int d = 0; d < r->frame.n_domain; d++) {
         struct lmw_cells some;
         int64_t n = 0;
@@ -296,7 +302,7 @@ static int add_domains(struct route_job *j, struct part *parts, int *n_part, str
         struct part *p = &parts[(*n_part)++];
         *p = parts[0];
         p->domain = r->frame.domain[d];
-        int rc = lmw_cells_some(&r->cells, which, n, &j->arena, &some, err);
+        rc = lmw_cells_some(&all, which, n, &j->arena, &some, err);
         if (rc == LMW_OK)
             rc = some_choices(j, p, which, n, err);
         if (rc < 0 || (rc = simulate_part(j, &some, p, err)) < 0)
@@ -327,7 +333,7 @@ static void print_text(const struct route_job *j, const struct part *parts, int 
         print_part(&parts[i], j->routes.estimated ? "~" : "");
     }
     if (n_curve)
-        print_curves(curves, n_curve);
+        print_curves(curves, n_curve, lmw_route_price(&j->routes.cells));
     print_notes(j);
 }
 

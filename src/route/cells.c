@@ -1,6 +1,8 @@
 /* Cells, prepared: see cells.h. */
 #include "route/cells.h"
 
+#include <string.h>
+
 const char *const lmw_quantity_names[LMW_QUANTITIES] = {"energy", "compute", "cost", "latency"};
 
 static uint8_t known_of(const struct lmw_cells *c, int64_t q)
@@ -82,7 +84,10 @@ int lmw_view_open(struct view *v, const struct lmw_cells *c, struct lmw_arena *a
         return lmw_fail(err, LMW_ENOMEM, "no memory to route %zu queries", n);
     for (int64_t q = 0; q < c->n; q++)
         known[q] = known_of(c, q);
-    rank_models(v);
+    if (c->rank)
+        memcpy(v->rank, c->rank, (size_t)c->n_local * sizeof *v->rank);
+    else
+        rank_models(v);
     for (int64_t q = 0; q < c->n; q++)
         oracle[q] = cheapest_right(v, q);
     return LMW_OK;

@@ -17,16 +17,17 @@
 
 #include "base/pool.h"
 
-enum { GRID = 48, BATCH_TABLE = 1024 };
+enum { GRID = 48, N_CELL = GRID * GRID, BATCH_TABLE = 1024 };
 
 /* ---- which query an arrival is ---- */
 
-/* Records that can be drawn, sorted by the cell of a grid of half octaves of both lengths. */
+/* Records that can be drawn, sorted by the cell of a grid of half octaves of both lengths; behind
+ * them those whose lengths are not known. */
 struct draws {
     int32_t *query;
     int64_t n;
-    int32_t first[GRID * GRID + 1]; /* of query, by cell */
-    int32_t nearest[GRID * GRID];   /* the nearest cell that holds any */
+    int32_t first[N_CELL + 2]; /* of query, by cell */
+    int32_t nearest[N_CELL];   /* the nearest cell that holds any, -1: none does */
 };
 
 static int bin_of(double tokens)
@@ -37,14 +38,17 @@ static int bin_of(double tokens)
 
 static int cell_at(const struct lmw_day_setup *d, int64_t q)
 {
+    if (isnan(d->asked[q]) || isnan(d->told[q]))
+        return N_CELL;
     return bin_of(d->asked[q]) * GRID + bin_of(d->told[q]);
 }
 
 static void find_nearest(struct draws *w)
 {
-    for (int i = 0; i < GRID * GRID; i++) {
+    for (int i = 0; i < N_CELL; i++) {
         int best = 4 * GRID;
-        for (int k = 0; k < GRID * GRID; k++) {
+        w->nearest[i] = -1;
+        for (int k = 0; k < N_CELL; k++) {
             int far = abs(i / GRID - k / GRID) + abs(i % GRID - k % GRID);
             if (far < best && w->first[k + 1] > w->first[k]) {
                 best = far;
@@ -59,7 +63,7 @@ static int prepare_draws(struct draws *w, const struct lmw_day_setup *d, const s
                          struct lmw_arena *arena, struct lmw_err *err)
 {
     int64_t n = v->c->n, n_joules = lmw_route_known(v->c, LMW_JOULES);
-    int32_t next[GRID * GRID + 1] = {0};
+    int32_t next[N_CELL + 2] = {0};
     uint8_t *usable = LMW_NEW(arena, uint8_t, (size_t)n);
     if (!usable || !(w->query = LMW_NEW(arena, int32_t, (size_t)n)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld queries", (long long)n);
@@ -69,7 +73,7 @@ static int prepare_draws(struct draws *w, const struct lmw_day_setup *d, const s
         next[cell_at(d, q) + 1] += usable[q];
         w->n += usable[q];
     }
-    for (int i = 0; i < GRID * GRID; i++)
+    for (int i = 0; i <= N_CELL; i++)
         next[i + 1] += next[i];
     memcpy(w->first, next, sizeof next);
     for (int64_t q = 0; q < n; q++) {
@@ -86,12 +90,50 @@ static int prepare_draws(struct draws *w, const struct lmw_day_setup *d, const s
 static int64_t draw_query(const struct draws *w, const struct arrival *a, struct lmw_rng *rng)
 {
     int64_t from = 0, n = w->n;
-    if (!isnan(a->asked) && !isnan(a->told)) {
-        int cell = w->nearest[bin_of(a->asked) * GRID + bin_of(a->told)];
+    int cell = isnan(a->asked) || isnan(a->told)
+                   ? -1
+                   : w->nearest[bin_of(a->asked) * GRID + bin_of(a->told)];
+    if (cell >= 0) {
         from = w->first[cell];
         n = w->first[cell + 1] - from;
     }
     return w->query[from + lmw_rng_below(rng, (uint32_t)n)];
+}
+
+/* ---- the batch curve ---- */
+
+/* Between its points straight over log2 of the batch; flat beyond its ends. */
+static double curve_at(const struct lmw_batch_curve *c, double batch)
+{
+    int i = 0;
+    if (c->n == 0 || batch <= c->batch[0])
+        return c->n ? c->factor[0] : 1;
+    while (i + 1 < c->n && c->batch[i + 1] <= batch)
+        i++;
+    if (i + 1 == c->n)
+        return c->factor[i];
+    double part = log2(batch / c->batch[i]) / log2(c->batch[i + 1] / c->batch[i]);
+    return c->factor[i] + part * (c->factor[i + 1] - c->factor[i]);
+}
+
+/* What a cloud run's joules are multiplied by: looked up where batches are counted and small. */
+struct batches {
+    const struct lmw_batch_curve *curve;
+    double of_records, table[BATCH_TABLE]; /* [0]: where machines are not counted */
+};
+
+static void open_batches(struct batches *b, const struct lmw_batch_curve *curve)
+{
+    b->curve = curve;
+    b->of_records = curve_at(curve, curve->of_records);
+    for (int i = 0; i < BATCH_TABLE; i++)
+        b->table[i] = curve_at(curve, i ? i : curve->at) / b->of_records;
+}
+
+static double batch_factor(const struct batches *b, int64_t batch)
+{
+    return batch < BATCH_TABLE ? b->table[batch]
+                               : curve_at(b->curve, (double)batch) / b->of_records;
 }
 
 /* ---- one strategy's day ---- */
@@ -129,14 +171,14 @@ struct station {
     const struct view *v;
     const struct lmw_strategy *s;
     const struct run *run; /* [query][model] */
-    const double *factor;  /* of cloud joules, by queries in flight on a machine */
+    const struct batches *batches;
     struct fleet fleet[LMW_LOCAL_MAX + 1];
     struct job *later; /* tries that will fail, by when: a binary heap */
     int64_t n_later, cap_later;
     struct lmw_rng rng;
     struct spread wait, response;
     struct lmw_day out;
-    double batches; /* summed over cloud runs */
+    double batch_sum; /* over cloud runs */
     int64_t n_cloud_runs;
 };
 
@@ -213,10 +255,9 @@ static void charge(struct station *x, int model, const struct run *run, double t
     double joules = times * (double)run->amount[LMW_JOULES];
     if (cloud) {
         int64_t machines = x->setup->cloud_machines;
-        int64_t batch =
-            machines ? (in_flight + machines - 1) / machines : (int64_t)x->setup->batch.at;
-        joules *= x->factor[batch < BATCH_TABLE ? batch : BATCH_TABLE - 1];
-        x->batches += (double)batch;
+        int64_t batch = machines ? (in_flight + machines - 1) / machines : 0;
+        joules *= batch_factor(x->batches, batch);
+        x->batch_sum += machines ? (double)batch : x->setup->batch.at;
         x->n_cloud_runs++;
     }
     x->out.total[LMW_JOULES] += joules;
@@ -289,41 +330,27 @@ static void spread_out(const struct spread *s, struct lmw_spread *out)
 }
 
 /* Idle joules: machines without a query in any slot are not told apart from slots without one, so
- * a machine counts as idle by its free slots' share. */
+ * a machine counts as idle by its free slots' share. Machines are there for the day, and until the
+ * last answer. */
 static void station_end(struct station *x, double day_s, struct lmw_day *out)
 {
     const struct lmw_day_setup *d = x->setup;
     int n = x->v->c->n_local;
     double slots = (double)d->machines * (double)d->slots, busy_s = 0;
-    x->out.end_s = fmax(x->out.end_s, day_s);
+    double there_s = fmax(x->out.end_s, day_s);
     for (int m = 0; m < n; m++)
         busy_s += x->fleet[m].busy_s;
-    x->out.busy = slots > 0 ? busy_s / (n * slots * x->out.end_s) : (double)NAN;
-    x->out.idle_j = slots > 0 ? (n * slots * x->out.end_s - busy_s) / d->slots * d->idle_w : 0;
+    x->out.day_s = day_s;
+    x->out.busy = slots > 0 ? busy_s / (n * slots * there_s) : (double)NAN;
+    x->out.idle_j = slots > 0 ? (n * slots * there_s - busy_s) / d->slots * d->idle_w : 0;
     x->out.peak = x->fleet[n].peak;
-    x->out.batch = x->batches / (double)x->n_cloud_runs;
+    x->out.batch = x->batch_sum / (double)x->n_cloud_runs;
     for (int m = 0; m <= n; m++)
         lmw_fleet_close(&x->fleet[m]);
     free(x->later);
     spread_out(&x->wait, &x->out.wait);
     spread_out(&x->response, &x->out.response);
     *out = x->out;
-}
-
-/* ---- the batch curve ---- */
-
-/* Between its points straight over log2 of the batch; flat beyond its ends. */
-static double curve_at(const struct lmw_batch_curve *c, double batch)
-{
-    int i = 0;
-    if (c->n == 0 || batch <= c->batch[0])
-        return c->n ? c->factor[0] : 1;
-    while (i + 1 < c->n && c->batch[i + 1] <= batch)
-        i++;
-    if (i + 1 == c->n)
-        return c->factor[i];
-    double part = log2(batch / c->batch[i]) / log2(c->batch[i + 1] / c->batch[i]);
-    return c->factor[i] + part * (c->factor[i + 1] - c->factor[i]);
 }
 
 /* ---- all strategies ---- */
@@ -355,6 +382,8 @@ static int work(struct crew *w, int i_thread, int n_thread, struct lmw_err *err)
         if (i_thread == 0 && d->progress && arrivals.n % 1000000 == 0)
             d->progress(d->progress_arg, arrivals.n, a.t_s);
     }
+    if (rc == 0 && !d->traffic.trace && (!d->traffic.limit || arrivals.n < d->traffic.limit))
+        w->day_s[i_thread] = d->traffic.hours * 3600; /* nobody came after the last */
     for (int k = i_thread; k < w->n_station && rc >= 0; k += n_thread)
         rc = serve_until(&w->station[k], (double)INFINITY, err);
     lmw_arrivals_close(&arrivals);
@@ -370,12 +399,12 @@ static void crew_run(void *arg, int i_thread, int n_thread)
 }
 
 static void open_stations(struct crew *w, const struct view *v, const struct lmw_strategy *s,
-                          const struct run *run, const double *factor)
+                          const struct run *run, const struct batches *batches)
 {
     const struct lmw_day_setup *d = w->setup;
     for (int k = 0; k < w->n_station; k++) {
         struct station *x = &w->station[k];
-        *x = (struct station){.setup = d, .v = v, .s = &s[k], .run = run, .factor = factor};
+        *x = (struct station){.setup = d, .v = v, .s = &s[k], .run = run, .batches = batches};
         lmw_rng_init(&x->rng, d->traffic.seed + 2);
         for (int m = 0; m < v->c->n_local; m++)
             x->fleet[m].n_slot = d->machines * d->slots;
@@ -432,7 +461,7 @@ int lmw_day_run(const struct lmw_cells *c, const struct lmw_day_setup *d,
     struct view v;
     struct lmw_err fault = {0};
     struct crew w = {.setup = d, .n_station = n};
-    double factor[BATCH_TABLE];
+    struct batches batches;
     struct draws *draws = LMW_NEW(&scratch, struct draws, 1);
     w.station = LMW_NEW(&scratch, struct station, (size_t)n);
     if (!draws || !w.station)
@@ -440,13 +469,12 @@ int lmw_day_run(const struct lmw_cells *c, const struct lmw_day_setup *d,
     int rc = lmw_view_open(&v, c, &scratch, err);
     if (rc < 0 || (rc = prepare_draws(draws, d, &v, &scratch, err)) < 0)
         return rc;
-    for (int b = 0; b < BATCH_TABLE; b++)
-        factor[b] = curve_at(&d->batch, b) / curve_at(&d->batch, d->batch.of_records);
+    open_batches(&batches, &d->batch);
     const struct run *run = pack(&v, &scratch);
     if (!run)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %lld queries", (long long)c->n);
     w.draws = draws;
-    open_stations(&w, &v, s, run, factor);
+    open_stations(&w, &v, s, run, &batches);
     if ((rc = run_crew(&w, &scratch, &fault)) < 0 && err)
         *err = fault;
     for (int k = 0; k < n; k++)

@@ -27,7 +27,8 @@ enum { LMW_LOCAL_MAX = 256 };
 struct lmw_cells {
     int n_local; /* 1 to LMW_LOCAL_MAX */
     int64_t n;
-    const char *const *model;             /* [n_local + 1] */
+    const char *const *model; /* [n_local + 1] */
+    const int *rank; /* local models from cheap to dear; NULL: as their mean prices here are */
     const uint8_t *right;                 /* [model][query] 0 or 1 */
     const double *amount[LMW_QUANTITIES]; /* [model][query]; NULL: not known at all */
 };
@@ -228,6 +229,7 @@ struct lmw_day {
         total[LMW_QUANTITIES]; /* of all runs, tries too; NaN where not known of a query drawn */
     double local_j, cloud_j, wasted_j;
     double idle_j;                    /* of local machines, not in total */
+    double day_s;                     /* as long as it was drawn, else to the last arrival */
     double end_s;                     /* when the last answer was there */
     struct lmw_spread wait, response; /* for a slot, each try; from arrival to answer */
     double busy;                      /* share of local slots, NaN where they are not counted */

@@ -222,6 +222,13 @@ static void batches_in_the_cloud(void **state)
     f->d.cloud_machines = 0;
     f->d.batch.at = 4;
     assert_near(day(f, cloud).total[LMW_JOULES], 50, 1e-9);
+    f->d.batch.at = f->d.batch.batch[1] = 4096;
+    assert_near(day(f, cloud).total[LMW_JOULES], 50 * 0.5 / (1 - 0.5 / 6), 1e-9);
+    f->d.batch.at = sqrt(2);
+    f->d.batch.of_records = 1;
+    d = day(f, cloud);
+    assert_near(d.total[LMW_JOULES], 50 * (1 - 0.5 / 24), 1e-9);
+    assert_near(d.batch, sqrt(2), 1e-9);
 }
 
 /* Short requests become short records, which the local model answers; long ones do not. */
@@ -240,6 +247,29 @@ static void lengths_choose_records(void **state)
     struct lmw_day d = day(f, oracle);
     assert_int_equal(d.n_local, 3);
     assert_near(d.end_s, 6 * 3600 + 0.02004 + 2, 1e-5);
+    trace(f, "t_s,prompt_tokens,completion_tokens\n0,0,0\n0,0,0\n0,0,0\n0,0,0\n");
+    f->asked[0] = f->told[1] = NAN; /* not known is not short */
+    assert_int_equal(day(f, oracle).n_local, 0);
+    for (int q = 0; q < N; q++)
+        f->asked[q] = NAN;
+    assert_int_equal(day(f, oracle).n, 4);
+}
+
+/* A drawn day is as long as it was asked to be, and its machines wait through all of it. */
+static void a_quiet_day(void **state)
+{
+    struct fixture *f = *state;
+    f->d.traffic.rate = 1e-4;
+    f->d.traffic.hours = 10;
+    f->d.machines = 2;
+    f->d.idle_w = 1;
+    struct lmw_day d = day(f, local);
+    assert_near(d.day_s, 36000, 1e-9);
+    assert_true(d.n > 0 && d.n < 20 && d.end_s < 36000);
+    assert_near(d.idle_j, 72000 - 2.0 * (double)d.n, 1e-6);
+    f->d.traffic.limit = 1;
+    d = day(f, local);
+    assert_near(d.end_s, d.day_s + 2, 1e-9);
 }
 
 /* Of one minute of traffic, as many clocks write it. */
@@ -350,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tries_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(batches_in_the_cloud, setup, teardown),
         cmocka_unit_test_setup_teardown(lengths_choose_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_quiet_day, setup, teardown),
         cmocka_unit_test_setup_teardown(clocks_of_traces, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_of_traces, setup, teardown),
         cmocka_unit_test_setup_teardown(a_trace_from_a_pipe, setup, teardown),

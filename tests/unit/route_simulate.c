@@ -184,6 +184,10 @@ static void the_cheapest_right_model(void **state)
     c.amount[LMW_FLOPS] = other;
     assert_int_equal(lmw_route_rank(&c, rank, *(struct lmw_arena *)*state, NULL), 0);
     assert_int_equal(rank[0], 1); /* small is dearer on average now */
+    c.rank = (const int[]){0, 1}; /* decided over other queries */
+    assert_int_equal(lmw_route_rank(&c, rank, *(struct lmw_arena *)*state, NULL), 0);
+    assert_int_equal(rank[0], 0);
+    c.rank = NULL;
     c.amount[LMW_FLOPS] = NULL;
     assert_int_equal(lmw_route_price(&c), LMW_QUANTITIES);
     assert_int_equal(lmw_route_rank(&c, rank, *(struct lmw_arena *)*state, NULL), 0);
