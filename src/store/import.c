@@ -90,7 +90,8 @@ static int part_name(char *out, size_t cap, const char *run, const char *part, s
                                    cap - 1, out);
 }
 
-/* A second part has come: the run that was made for the first is named after it, too. */
+/* A second part has come: the run that holds the first is named after it, too, so that the plain
+ * name stands for both. */
 static int rename_first(struct import *im, struct target *t, struct lmw_err *err)
 {
     struct sql q;
@@ -114,32 +115,57 @@ static struct target *made_first(struct import *im)
     return NULL;
 }
 
-/* Of --run NAME: NAME while that holds this part or none, NAME/PART where there are several.
- * Returns what look_up() does. */
+/* 1: there are runs NAME/... ('0' is what follows a slash). */
+static int has_parts(struct import *im, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(
+        &q, im->s, "SELECT 1 FROM runs WHERE name > ?1 || '/' AND name < ?1 || '0' LIMIT 1", err);
+    if (rc == LMW_OK) {
+        lmw_sql_text(&q, im->opts->run);
+        rc = lmw_sql_step(&q, err);
+    }
+    lmw_sql_end(&q);
+    return rc;
+}
+
+static void name_target(struct target *t, const char *name, const char *part)
+{
+    *t = (struct target){.part = part ? strdup(part) : NULL};
+    snprintf(t->name, sizeof t->name, "%s", name);
+}
+
+/* The first part of this file: NAME while that holds it or nothing, else `own`. */
+static int choose_first(struct import *im, const char *part, const char *own, struct target *t,
+                        struct lmw_err *err)
+{
+    int rc = look_up(im, im->opts->run, t, err);
+    bool is_there = rc == 1;
+    t->any_part = is_there && !t->part;
+    if (rc < 0 || t->any_part || (is_there && (!part || lmw_text_eq(t->part, part))))
+        return rc;
+    rc = is_there ? rename_first(im, t, err) : part ? has_parts(im, err) : 0;
+    free(t->part);
+    name_target(t, is_there || rc == 1 ? own : im->opts->run, part);
+    return rc < 0 ? rc : 0;
+}
+
+/* Of --run NAME: NAME while there is one part, NAME/PART where there are several. Returns what
+ * look_up() does. */
 static int choose(struct import *im, const char *part, struct target *t, struct lmw_err *err)
 {
     char own[sizeof t->name];
-    const char *run = im->opts->run;
-    int rc = part_name(own, sizeof own, run, part, err);
+    int rc = part_name(own, sizeof own, im->opts->run, part, err);
     if (rc < 0 || (part && (rc = look_up(im, own, t, err)) != 0))
         return rc;
-    bool is_plain = false;
-    if (im->n_target == 0) {
-        rc = look_up(im, run, t, err);
-        t->any_part = rc == 1 && !t->part;
-        if (rc < 0 || t->any_part || (rc == 1 && (!part || lmw_text_eq(t->part, part))))
-            return rc;
-        is_plain = rc == 0;
-        free(t->part);
-    } else {
-        struct target *first = made_first(im);
-        if (first && first->part && (rc = rename_first(im, first, err)) < 0)
-            return rc;
-        if (!part)
-            return look_up(im, run, t, err);
-    }
-    *t = (struct target){.part = part ? strdup(part) : NULL};
-    snprintf(t->name, sizeof t->name, "%s", is_plain ? run : own);
+    if (im->n_target == 0)
+        return choose_first(im, part, own, t, err);
+    struct target *first = made_first(im);
+    if (first && first->part && (rc = rename_first(im, first, err)) < 0)
+        return rc;
+    if (!part)
+        return look_up(im, im->opts->run, t, err);
+    name_target(t, own, part);
     return 0;
 }
 

@@ -246,10 +246,12 @@ static void test_several_models_under_one_name(void **state)
     assert_non_null(strstr(b, "\"run\":\"r/B\""));
     assert_null(strstr(b, "\"model\":\"A\""));
     free(b);
-    /* A second file, a second model: the first one's run keeps its name. */
+    /* A second file, a second model: the plain name stands for both, not for the first alone. */
     assert_int_equal(import_text("a.jsonl", "{\"query_id\":\"1\",\"model\":\"A\"}", "s"), 1);
     assert_int_equal(import_text("b.jsonl", "{\"query_id\":\"1\",\"model\":\"B\"}", "s"), 1);
-    char *first = export_run("s", LMW_EXPORT_JSONL, false);
+    assert_int_equal(import_text("a.jsonl", "{\"query_id\":\"2\",\"model\":\"A\"}", "s"), 1);
+    assert_int_equal(n_run(), 4);
+    char *first = export_run("s/A", LMW_EXPORT_JSONL, false);
     assert_non_null(strstr(first, "\"model\":\"A\""));
     assert_null(strstr(first, "\"model\":\"B\""));
     free(first);

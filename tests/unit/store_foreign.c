@@ -145,7 +145,7 @@ static void test_lm_eval_tasks(void **state)
     assert_string_equal(import_text("o__n", "samples_law_2026-01-02T03-04-05.678.jsonl", b),
                         "lm-eval");
     struct lmw_record r = get(1, "0", 0);
-    assert_string_equal(r.run, "r");
+    assert_string_equal(r.run, "r/o/m/law"); /* "r" while it was alone */
     assert_true(r.score == 1);
     assert_string_equal(r.extra, "{\"doc\":{\"w\":null,\"q\":\"NaN\"},\"acc\":1.0}");
     assert_string_equal(get(2, "0", 0).run, "r/o/m/math");
