@@ -25,8 +25,9 @@ json_t *route_number(double v)
 
 void route_put(char out[32], double v, double scale, int digits)
 {
+    bool vanishes = fabs(v * scale) < 0.5 * pow(10, -digits); /* not "-0.0" */
     if (isfinite(v))
-        snprintf(out, 32, "%.*f", digits, v * scale);
+        snprintf(out, 32, "%.*f", digits, vanishes ? 0 : v * scale);
     else
         snprintf(out, 32, "-");
 }
@@ -362,7 +363,10 @@ static void router_opts(struct table *table, struct route_job *j)
          "a router's, 0 to 1 (default: its own; fit: as --keep says)"},
         {"model", 'm', OPT_STR, &j->model, "FILE",
          "the GGUF file whose embeddings a router looks at"},
+        {"meter", 0, OPT_STR, &j->meter, "SPEC",
+         "of what --model takes; default auto; see `lmwatt meters --help`"},
     };
+    j->meter = "auto";
     j->threshold = NAN;
     add_opts(table, opts, sizeof opts / sizeof *opts, SIMULATE | DAY);
     add_opts(table, both, sizeof both / sizeof *both, ALL);
@@ -451,6 +455,8 @@ static int check_together(const struct route_job *j, const struct verb *verb,
         return cli_usage("route", "say where the router goes: -o ROUTER.json");
     if (fits && j->model && strcmp(j->features, "embedding") != 0)
         return cli_usage("route", "--model is for --features embedding");
+    if (!j->model && strcmp(j->meter, "auto") != 0)
+        return cli_usage("route", "--meter is of what --model takes: --model FILE");
     if (!fits && !j->router_path && (j->seen || j->model || !isnan(j->threshold)))
         return cli_usage("route", "--%s is a router's: --router FILE",
                          j->seen    ? "seen"

@@ -32,7 +32,7 @@ struct route_job {
     int64_t n_fold;
     const char *out, *features;
     /* of routers that look at embeddings */
-    const char *model;
+    const char *model, *meter;
     char embed_basis[256]; /* the meter that the embeddings' joules are from */
     /* a fitted router: read from a file, or fitted just now */
     const char *router_path;

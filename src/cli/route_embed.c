@@ -38,10 +38,10 @@ static int open_model(struct embedder *e, const struct route_job *j, struct lmw_
     return j->router ? lmw_router_accepts(j->router, &e->embedding, err) : LMW_OK;
 }
 
-static int start_meter(struct embedder *e, struct lmw_err *err)
+static int start_meter(struct embedder *e, const char *sources, struct lmw_err *err)
 {
     const char *root = getenv("LMW_SYSROOT");
-    const struct lmw_meter_opts opts = {.sysroot = root ? root : "", .sources = "auto"};
+    const struct lmw_meter_opts opts = {.sysroot = root ? root : "", .sources = sources};
     int rc = lmw_meter_open(&e->meter, &opts, err);
     return rc < 0 ? rc : lmw_meter_start(e->meter, err);
 }
@@ -81,7 +81,7 @@ static int embed(struct embedder *e, struct route_job *j, struct lmw_lessons *l,
                  struct lmw_err *err)
 {
     int rc = open_model(e, j, err);
-    if (rc < 0 || (rc = start_meter(e, err)) < 0)
+    if (rc < 0 || (rc = start_meter(e, j->meter, err)) < 0)
         return rc;
     e->vector = LMW_NEW(&j->arena, float, (size_t)(l->cells->n * e->embedding.n));
     const char *name = lmw_arena_str(&j->arena, lmw_str_from(e->embedding.model));

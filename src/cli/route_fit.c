@@ -23,6 +23,8 @@ int route_fitted_strategy(struct route_job *j, struct lmw_err *err)
                                .tries_first = i->tries_first,
                                .n_again = (int)i->n_repeat - 1,
                                .own = {[LMW_JOULES] = i->own_j, [LMW_SECONDS] = i->own_ms / 1e3}};
+    if (!isnan(j->prices.local.per_kwh))
+        s->own[LMW_USD] = i->own_j / 3.6e6 * j->prices.local.per_kwh;
     snprintf(name, sizeof name, "fitted-%s", i->kind);
     if (!(s->name = lmw_arena_str(&j->arena, lmw_str_from(name))))
         return lmw_fail(err, LMW_ENOMEM, "no memory for a name");
@@ -105,11 +107,12 @@ static json_t *embedding_json(const struct route_job *j, const struct lmw_lesson
 
 static void print_embedding(const struct route_job *j, const struct lmw_lessons *l)
 {
-    char joules[32];
-    route_put(joules, l->embed_j, 1, 6);
-    printf("Questions are looked at by the embeddings of '%s' (%d dimensions): %.3f ms and %s J "
-           "each, by %s.\n",
-           l->embedding.model, l->embedding.n, l->embed_ms, joules, j->embed_basis);
+    printf("Questions are looked at by the embeddings of '%s' (%d dimensions): %.3f ms",
+           l->embedding.model, l->embedding.n, l->embed_ms);
+    if (isnan(l->embed_j))
+        printf(" each; nothing metered their joules, which are reckoned at %g W.\n", j->fit.watts);
+    else
+        printf(" and %.6f J each, by %s.\n", l->embed_j, j->embed_basis);
 }
 
 static json_t *report_json(const struct lmw_fit_report *r, const struct lmw_router_info *i)
@@ -119,12 +122,13 @@ static json_t *report_json(const struct lmw_fit_report *r, const struct lmw_rout
         json_array_append_new(bins, json_pack("{s:I, s:o, s:o}", "n", (json_int_t)r->bin[b].n,
                                               "trust", route_number(r->bin[b].trust), "right",
                                               route_number(r->bin[b].right)));
-    return json_pack("{s:s, s:f, s:f, s:f, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "kind",
-                     i->kind, "threshold", i->threshold, "own_ms", i->own_ms, "own_j_estimate",
-                     i->own_j, "n_train", (json_int_t)i->n_train, "folds", i->n_fold, "held_out",
-                     i->held_out, "seed", (json_int_t)i->seed, "brier", route_number(r->brier),
-                     "brier_of_base", route_number(r->brier_of_base), "auc", route_number(r->auc),
-                     "as_oracle", route_number(r->as_oracle), "calibration", bins);
+    return json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "kind", i->kind, "threshold", i->threshold, "own_ms", i->own_ms,
+                     "own_j_estimate", i->own_j, "n_train", (json_int_t)i->n_train, "n_repeat",
+                     (json_int_t)i->n_repeat, "folds", i->n_fold, "held_out", i->held_out, "seed",
+                     (json_int_t)i->seed, "brier", route_number(r->brier), "brier_of_base",
+                     route_number(r->brier_of_base), "auc", route_number(r->auc), "as_oracle",
+                     route_number(r->as_oracle), "calibration", bins);
 }
 
 static void print_report(const struct lmw_fit_report *r, const struct lmw_router_info *i,
@@ -149,7 +153,7 @@ static void print_report(const struct lmw_fit_report *r, const struct lmw_router
            (long long)i->n_train);
     if (i->held_out >= 0)
         printf(", fold %d held out", i->held_out);
-    printf(".\nEach question below is judged by a router that has not seen it.\n\n");
+    puts(".");
 }
 
 int route_fit(struct route_job *j, struct lmw_err *err)
@@ -177,6 +181,8 @@ int route_fit(struct route_job *j, struct lmw_err *err)
         json_object_set_new(o, "embedding", embedding_json(j, &l));
     else if (l.vector)
         print_embedding(j, &l);
+    if (!o)
+        puts("Each question below is judged by a router that has not seen it.\n");
     rc = route_figures(j, o, err);
     if (rc == LMW_OK && o)
         return -cli_json_print(o);

@@ -141,7 +141,7 @@ static int name_width(const struct part *p)
 
 static void print_row(int width, const char *name, const char *const cells[8])
 {
-    printf("%-*s %6s  %-19s %6s  %-19s %8s %6s %9s %8s\n", width, name, cells[0], cells[1],
+    printf("%-*s %6s  %-20s %6s  %-23s %8s %6s %9s %8s\n", width, name, cells[0], cells[1],
            cells[2], cells[3], cells[4], cells[5], cells[6], cells[7]);
 }
 
@@ -165,7 +165,8 @@ static void print_part(const struct part *p, const char *estimate)
 {
     static const char *const heads[8] = {"local",   "right", "kept",    "energy saved",
                                          "compute", "cost",  "J/query", "wasted"};
-    static const char *const units[8] = {"%", "% [95 %]", "%", "% [95 %]", "%", "%", "", "J"};
+    static const char *const units[8] = {"%", "% [95 %]", "%", "% [95 %]",
+                                         "%", "%",        "",  "J/query"};
     int width = name_width(p);
     print_row(width, p->domain ? p->domain : "strategy", heads);
     print_row(width, "", units);
@@ -182,8 +183,13 @@ void route_print_router(const struct route_job *j)
                i->held_out, i->n_fold, (unsigned long long)i->seed, (long long)j->n_seen);
     else if (j->router_path)
         printf("The router may have learned from these very questions: its figures flatter.\n");
-    printf("A decision of the router takes %.3f ms and ~%.2g J, which are in its sums.\n",
+    printf("A decision of the router takes %.2g ms and ~%.2g J, which are in its sums.\n",
            i->own_ms, i->own_j);
+    if (i->n_repeat > 1)
+        printf(
+            "A local model is asked %lld times, to see whether it agrees with itself; all of them "
+            "are paid.\n",
+            (long long)i->n_repeat);
 }
 
 static void print_notes(const struct route_job *j)
@@ -201,7 +207,7 @@ static void print_notes(const struct route_job *j)
         if (n == 0)
             printf("The %s of some run is not known for any query.\n", lmw_quantity_names[k]);
         else if (n < c->n)
-            printf("The %s of %lld queries is not known of every run: they are in no sum of it.\n",
+            printf("The %s of %lld of them is not known of every run: in no sum of it.\n",
                    lmw_quantity_names[k], (long long)(c->n - n));
     }
     if (price == LMW_QUANTITIES)
