@@ -1,12 +1,15 @@
 /* An opened data set: what is read before its first row, and a row made a record. See preset.h.
  *
- * Worked examples are the first rows of another file of the same data set; where the answer is one
- * of its labels, the first of each label, since such files are sorted by them. Refused: more
+ * Worked examples are the first rows of another file of the same data set, or of each in a folder;
+ * where the answer is one of its labels, the first of each label, since such files are sorted by
+ * them. Refused: more
  * examples than that file has (of a domain, where they are taken by domain), reasoning in examples
  * whose rows have none, labels of which there are over a thousand. */
 #include "workload/preset.h"
 
+#include <dirent.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "workload/fields.h"
@@ -134,16 +137,18 @@ static bool is_wanted(const struct lmw_source *s, const struct lmw_item *it, con
 }
 
 /* One more than asked for: the question itself may be among them. */
+static int max_shots(const struct lmw_source *s)
+{
+    return (s->n_shots + 1) * (s->preset->rules->shots_by_domain ? DOMAINS_MAX : 1);
+}
+
 static int take_shots(struct lmw_source *s, struct lmw_rows *rows, struct lmw_err *err)
 {
-    bool by_domain = s->preset->rules->shots_by_domain;
-    int max = (s->n_shots + 1) * (by_domain ? DOMAINS_MAX : 1), rc = 0;
     struct lmw_item it;
     json_t *row;
+    int rc = 0;
 
-    if (!(s->shot = LMW_NEW(&s->arena, struct lmw_shot, (size_t)max)))
-        return no_memory(err);
-    while (s->n_shot < max && (rc = lmw_rows_next(rows, &row, err)) > 0) {
+    while (s->n_shot < max_shots(s) && (rc = lmw_rows_next(rows, &row, err)) > 0) {
         struct lmw_arena *arena = &s->arena;
         if ((rc = lmw_item_read(s, row, &it, arena, err)) == 0 &&
             is_wanted(s, &it, lmw_rows_section(rows)))
@@ -152,13 +157,10 @@ static int take_shots(struct lmw_source *s, struct lmw_rows *rows, struct lmw_er
         if (rc < 0)
             break;
     }
-    if (rc >= 0 && s->n_shot < s->n_shots)
-        rc = lmw_fail(err, LMW_EARG, "%d examples asked for, and only %d in the file", s->n_shots,
-                      s->n_shot);
     return rc < 0 ? rc : 0;
 }
 
-static int read_shots(struct lmw_source *s, const struct lmw_workload_opts *o, struct lmw_err *err)
+static int read_shots_of(struct lmw_source *s, const char *path, struct lmw_err *err)
 {
     const struct lmw_preset_rules *p = s->preset->rules;
     const char *stem = s->stem;
@@ -167,22 +169,59 @@ static int read_shots(struct lmw_source *s, const struct lmw_workload_opts *o, s
     char own[64];
     int rc;
 
+    if ((rc = lmw_stream_open(&stream, path, err)) == 0)
+        rc = lmw_rows_open(&rows, &stream, path, NULL, p->columns, p->question, err);
+    if (rc < 0)
+        return lmw_wrap(err, "worked examples");
+    lmw_rows_stem(path, own);
+    s->stem = own; /* some data sets say the domain there */
+    if ((rc = take_shots(s, &rows, err)) < 0)
+        lmw_wrap(err, "worked examples: %.128s:%lld", path, (long long)rows.row_line);
+    s->stem = stem;
+    lmw_rows_close(&rows);
+    return rc;
+}
+
+static int is_no_dot_file(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+/* In the order of their names, so that it is the same everywhere. */
+static int read_shots_in(struct lmw_source *s, const char *folder, struct lmw_err *err)
+{
+    struct dirent **names;
+    char path[1024];
+    int rc = 0, n = scandir(folder, &names, is_no_dot_file, alphasort);
+
+    if (n < 0)
+        return lmw_fail_errno(err, "worked examples: cannot read the folder %s", folder);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        rc = rc < 0 ? rc : read_shots_of(s, path, err);
+        free(names[i]);
+    }
+    free(names);
+    return rc;
+}
+
+static int read_shots(struct lmw_source *s, const struct lmw_workload_opts *o, struct lmw_err *err)
+{
+    struct stat st;
+
     if (!o->shots_from)
         return lmw_fail(err, LMW_EARG,
                         "%d worked examples are asked for; say which file they are from "
                         "(--shots-from)",
                         o->shots);
-    if ((rc = lmw_stream_open(&stream, o->shots_from, err)) == 0)
-        rc = lmw_rows_open(&rows, &stream, o->shots_from, NULL, p->columns, p->question, err);
-    if (rc < 0)
-        return lmw_wrap(err, "worked examples");
-    lmw_rows_stem(o->shots_from, own);
-    s->stem = own; /* some data sets say the domain there */
-    if ((rc = take_shots(s, &rows, err)) < 0)
-        lmw_wrap(err, "worked examples: %.128s:%lld", o->shots_from, (long long)rows.row_line);
-    s->stem = stem;
-    lmw_rows_close(&rows);
-    return rc;
+    if (!(s->shot = LMW_NEW(&s->arena, struct lmw_shot, (size_t)max_shots(s))))
+        return no_memory(err);
+    bool is_folder = stat(o->shots_from, &st) == 0 && S_ISDIR(st.st_mode);
+    int rc = (is_folder ? read_shots_in : read_shots_of)(s, o->shots_from, err);
+    if (rc < 0 || s->n_shot >= s->n_shots)
+        return rc;
+    return lmw_fail(err, LMW_EARG, "worked examples: %d asked for, and only %d in %s", s->n_shots,
+                    s->n_shot, o->shots_from);
 }
 
 /* ---- opening ---- */

@@ -416,7 +416,8 @@ const struct lmw_preset lmw_presets[] = {
            .nested = "choices,question", .finish = arc)},
     /* github.com/suzgunmirac/BIG-Bench-Hard, bbh/TASK.json; hf lukaemon/bbh */
     {"bbh", "bbh/TASK.json: examples of input and target", "exact",
-     RULES(.task = LMW_TASK_FORM, .question = "input", .reference = "target", .finish = bbh)},
+     RULES(.task = LMW_TASK_FORM, .question = "input", .reference = "target", .finish = bbh,
+           .shots_by_domain = true)},
     /* hf facebook/natural_reasoning */
     {"natural-reasoning", "question, reference_answer, responses", "judge",
      RULES(.task = LMW_TASK_PROSE, .question = "question", .reference = "reference_answer",

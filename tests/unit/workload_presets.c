@@ -289,6 +289,13 @@ static void the_hash_is_of_the_wording_alone(void **state)
                             extra(&r[2], "prompt_template_hash", &a));
 }
 
+static void write_to(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
 /* MMLU's examples are of the question's own subject. */
 static void examples_go_by_subject(void **state)
 {
@@ -350,14 +357,51 @@ static void examples_of_another_subject(void **state)
 
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/law_dev.csv", dir);
-    FILE *f = fopen(path, "w");
-    fputs("L,a,b,c,d,A\n", f);
-    fclose(f);
+    write_to(path, "L,a,b,c,d,A\n");
     o.shots_from = path;
     assert_int_equal(first("law_test.csv", "Q,a,b,c,d,B\n", &o, &r, &a, &err), 1);
     assert_int_equal(first("art_test.csv", "Q,a,b,c,d,B\n", &o, &r, &a, &err), LMW_EARG);
     assert_non_null(strstr(err.msg, "'art'"));
+    o.shots_from = dir;
+    assert_int_equal(first("art_test.csv", "Q,a,b,c,d,B\n", &o, &r, &a, &err), LMW_EARG);
     unlink(path);
+    rmdir(dir);
+}
+
+/* Of a folder each file has the examples of its own subject, or task. */
+static void examples_in_a_folder(void **state)
+{
+    struct lmw_workload_opts mmlu = {.preset = "mmlu", .shots = 1};
+    struct lmw_workload_opts bbh = {.preset = "bbh", .shots = 1};
+    struct lmw_arena a = arena;
+    struct lmw_record r;
+    struct lmw_err err = {0};
+    char dir[] = "/tmp/lmwatt-shots-XXXXXX", law[64], art[64], dot[64];
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(law, sizeof law, "%s/law_dev.csv", dir);
+    snprintf(art, sizeof art, "%s/art_dev.csv", dir);
+    snprintf(dot, sizeof dot, "%s/.DS_Store", dir);
+    write_to(law, "L,a,b,c,d,A\n");
+    write_to(art, "P,a,b,c,d,A\n");
+    write_to(dot, "\x01\xff");
+    mmlu.shots_from = bbh.shots_from = dir;
+    assert_int_equal(first("law_test.csv", "Q,a,b,c,d,B\n", &mmlu, &r, &a, &err), 1);
+    assert_non_null(strstr(r.prompt, "Question: L"));
+    assert_null(strstr(r.prompt, "Question: P"));
+    unlink(law);
+    unlink(art);
+    snprintf(law, sizeof law, "%s/navigate.json", dir);
+    write_to(law, "{\"examples\":[{\"input\":\"N\",\"target\":\"Yes\"}]}");
+    assert_int_equal(first("navigate.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a,
+                           &err),
+                     1);
+    assert_non_null(strstr(r.prompt, "Task: N\nAnswer: Yes"));
+    assert_int_equal(first("other.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a,
+                           &err),
+                     LMW_EARG);
+    unlink(law);
+    unlink(dot);
     rmdir(dir);
 }
 
@@ -551,6 +595,7 @@ int main(void)
         cmocka_unit_test(examples_go_by_subject),
         cmocka_unit_test(examples_of_labels_differ),
         cmocka_unit_test(examples_of_another_subject),
+        cmocka_unit_test(examples_in_a_folder),
         cmocka_unit_test(repeated_questions_are_dropped),
         cmocka_unit_test(refused),
         cmocka_unit_test(reasoning_changes_the_scorer),
