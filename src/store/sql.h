@@ -57,7 +57,7 @@ void lmw_sql_get_field(struct sql *q, int i, struct lmw_record *r, const struct 
 /* `run` is not: it is the run's name. */
 bool lmw_sql_is_stored(const struct lmw_column *c);
 
-/* store.c: another process may write the run that lmw_store_begin_run() took. */
+/* runs.c: another process may write the run that lmw_store_begin_run() took. */
 void lmw_store_unlock(struct lmw_store *s, int64_t run_id);
 
 /* schema.c: brings the file to this build's schema, in one transaction. */

@@ -37,6 +37,7 @@ struct plan {
     int n_slot;      /* queries in flight, at most */
     char name[256];
     char model_hash[20];
+    bool is_signed;      /* the run in the store knows of this process */
     bool is_tried;       /* its model was opened, or one that opens the same */
     char level[16];      /* the kernel level it was tried with; "" */
     char model_name[64]; /* the file's name without .gguf */

@@ -94,6 +94,15 @@ static void look_where(struct job *j)
                  "it ran on %.47s, not here: or give a --meter", there);
 }
 
+/* Notes who goes on with what another process began; once, whatever the turns. */
+static int sign(struct job *j, struct lmw_err *err)
+{
+    struct plan *p = &j->st->plans[j->progress.i_run];
+    bool is_new = !p->is_signed && j->result->resumed;
+    p->is_signed = true;
+    return is_new ? lmw_store_add_process(j->st->store, j->run.id, p->environment, err) : LMW_OK;
+}
+
 static int measure_missing(struct job *j, int64_t max_new, struct lmw_err *err)
 {
     struct study *st = j->st;
@@ -108,7 +117,7 @@ static int measure_missing(struct job *j, int64_t max_new, struct lmw_err *err)
     look_where(j);
     j->run.finished = false;
     j->book.idle_mw = j->run.idle_loaded_mw;
-    if ((rc = lmw_store_update_run(st->store, &j->run, err)) < 0 ||
+    if ((rc = lmw_store_update_run(st->store, &j->run, err)) < 0 || (rc = sign(j, err)) < 0 ||
         (rc = lmw_flight_open(j, err)) < 0 || (rc = lmw_flight_warm_up(j, err)) < 0)
         return rc;
     j->begin_ns = lmw_now_ns();

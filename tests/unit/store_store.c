@@ -238,6 +238,34 @@ static void test_metering_is_added_up(void **state)
     lmw_store_close(s);
 }
 
+/* What was other when another process went on; what is the run's own stays. */
+static void test_processes_that_go_on(void **state)
+{
+    struct lmw_store *s = open_store();
+    struct lmw_err err = {0};
+    struct lmw_arena arena;
+    struct lmw_run run = new_run("one", "aaaa"), *all;
+    struct lmw_metering metering = {100, 2, 0, 1000, "{}"};
+    bool resumed;
+    run.environment = "{\"cpu\":\"fast\",\"governor\":\"performance\",\"date\":\"1\"}";
+    assert_int_equal(lmw_arena_open(&arena, 1 << 20, &err), LMW_OK);
+    assert_int_equal(lmw_store_begin_run(s, &run, &resumed, &err), LMW_OK);
+    assert_int_equal(lmw_store_add_metering(s, run.id, &metering, &err), LMW_OK);
+    const char *second = "{\"cpu\":\"fast\",\"governor\":\"powersave\",\"date\":\"2\"}";
+    assert_int_equal(lmw_store_add_process(s, run.id, second, &err), LMW_OK);
+    assert_int_equal(lmw_store_add_process(s, run.id, "{\"cpu\":\"fast\",\"date\":\"3\"}", &err),
+                     LMW_OK);
+    assert_int_equal(lmw_store_add_metering(s, run.id, &metering, &err), LMW_OK);
+    assert_int_equal(lmw_store_runs(s, &arena, &all, &err), 1);
+    assert_non_null(strstr(all[0].environment, "\"cpu\":\"fast\",\"governor\":\"performance\""));
+    assert_non_null(strstr(all[0].environment, "\"polls\":200"));
+    assert_non_null(strstr(all[0].environment,
+                           "\"continued\":[{\"governor\":\"powersave\",\"date\":\"2\"},"
+                           "{\"governor\":null,\"date\":\"3\"}]"));
+    lmw_arena_close(&arena);
+    lmw_store_close(s);
+}
+
 static void test_energy_is_settled_once(void **state)
 {
     struct lmw_store *s = open_store();
@@ -637,6 +665,7 @@ int main(void)
         TEST(test_a_query_counts_once),
         TEST(test_runs),
         TEST(test_metering_is_added_up),
+        TEST(test_processes_that_go_on),
         TEST(test_energy_is_settled_once),
         TEST(test_samples_come_back_in_order),
         TEST(test_an_older_file_is_migrated),

@@ -263,6 +263,21 @@ static void test_the_same_study_again_does_nothing(void **state)
     assert_int_equal(each_record(NULL), 5);
 }
 
+/* The first value a query gives. malloc. */
+static char *read_text(const char *query)
+{
+    sqlite3 *raw;
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_open(db, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(raw, query, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    const char *text = (const char *)sqlite3_column_text(q, 0);
+    char *copy = strdup(text ? text : "null");
+    sqlite3_finalize(q);
+    sqlite3_close(raw);
+    return copy;
+}
+
 static void test_more_queries_and_repeats_continue(void **state)
 {
     struct one o = one_run();
@@ -272,7 +287,12 @@ static void test_more_queries_and_repeats_continue(void **state)
     assert_int_equal(run.n_total, 2);
     o.run.max_queries = 0;
     o.run.n_repeat = 3;
+    o.study.command = "once more";
     assert_done(&o, &run);
+    char *continued = read_text("SELECT environment ->> '$.continued' FROM runs");
+    assert_non_null(strstr(continued, "\"command\":\"once more\""));
+    assert_null(strstr(continued, "},{")); /* one process, one line */
+    free(continued);
     assert_int_equal(run.n_total, 15);
     assert_int_equal(run.n_there, 2);
     assert_int_equal(run.n_done, 13);

@@ -393,13 +393,11 @@ static void examples_in_a_folder(void **state)
     unlink(art);
     snprintf(law, sizeof law, "%s/navigate.json", dir);
     write_to(law, "{\"examples\":[{\"input\":\"N\",\"target\":\"Yes\"}]}");
-    assert_int_equal(first("navigate.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a,
-                           &err),
-                     1);
+    assert_int_equal(
+        first("navigate.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a, &err), 1);
     assert_non_null(strstr(r.prompt, "Task: N\nAnswer: Yes"));
-    assert_int_equal(first("other.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a,
-                           &err),
-                     LMW_EARG);
+    assert_int_equal(
+        first("other.jsonl", "{\"input\":\"M\",\"target\":\"No\"}", &bbh, &r, &a, &err), LMW_EARG);
     unlink(law);
     unlink(dot);
     rmdir(dir);
