@@ -8,6 +8,10 @@
  * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats `logprobs.content[].logprob`,
  * of completions `logprobs.token_logprobs[]`, llama-server's in the chats' form; before sampling).
  *
+ * Of the clouds: Groq's usage may be in `x_groq`, with seconds; Mistral's content may be parts, of
+ * which some are thought; xAI's and Gemini's completion_tokens leave the thought out, their total
+ * has it (vercel/ai#12425, any-llm#1290); models that reason refuse a temperature, Mistral a seed.
+ *
  * Usage is believed where it is possible: counts that are negative, no integers, 0 of what is
  * there, or parts larger than their whole are null. A server that does not count leaves them
  * null. */
@@ -23,6 +27,10 @@ enum {
     MAX_COMPLETION_TOKENS = 2, /* max_tokens by its new name */
     NO_SWITCHED_OFF = 4,       /* no top_k and min_p that change nothing */
     NO_LOGPROBS = 8,           /* they have none to tell */
+    /* They take their own: each answer says so. */
+    NO_TEMPERATURE = 16,
+    NO_TOP_P = 32,
+    NO_SEED = 64,
 };
 
 /* --- the server --- */
@@ -40,8 +48,9 @@ static bool names(const json_t *entry, const char *model)
 {
     const json_t *alias;
     size_t i;
-    if (strcmp(lmw_wire_text(entry, "id"), model) == 0)
-        return true;
+    const char *id = lmw_wire_text(entry, "id");
+    if (strcmp(id, model) == 0 || (strncmp(id, "models/", 7) == 0 && strcmp(id + 7, model) == 0))
+        return true; /* Gemini lists paths */
     json_array_foreach(json_object_get(entry, "aliases"), i, alias)
     {
         if (json_is_string(alias) && strcmp(json_string_value(alias), model) == 0)
@@ -123,9 +132,11 @@ static int open_format(struct lmw_remote *r, const struct lmw_backend_opts *opts
 static void put_sampling(json_t *ask, const struct lmw_remote *r, const struct lmw_request *q)
 {
     bool all = q->temperature > 0 && !(r->crutches & NO_SWITCHED_OFF);
-    json_object_set_new(ask, "temperature", lmw_wire_real(q->temperature));
-    json_object_set_new(ask, "seed", json_integer((json_int_t)(q->seed & INT32_MAX)));
-    if (q->temperature > 0 || q->top_p < 1)
+    if (!(r->crutches & NO_TEMPERATURE))
+        json_object_set_new(ask, "temperature", lmw_wire_real(q->temperature));
+    if (!(r->crutches & NO_SEED))
+        json_object_set_new(ask, "seed", json_integer((json_int_t)(q->seed & INT32_MAX)));
+    if (!(r->crutches & NO_TOP_P) && (q->temperature > 0 || q->top_p < 1))
         json_object_set_new(ask, "top_p", lmw_wire_real(q->top_p));
     if (all || q->min_p > 0)
         json_object_set_new(ask, "min_p", lmw_wire_real(q->min_p));
@@ -160,40 +171,94 @@ static json_t *ask_openai(const struct lmw_remote *r, const struct lmw_request *
     return ask;
 }
 
-static unsigned learn_openai(lmw_str refusal)
+/* Whether it refuses the field, and not only this value of it: that is for people to change. */
+static bool refuses_fields(const char *refusal)
 {
-    static const struct {
-        const char *word;
-        unsigned crutch;
-    } words[] = {
-        {"stream_options", NO_STREAM_OPTIONS},
-        {"include_usage", NO_STREAM_OPTIONS},
-        {"max_completion_tokens", MAX_COMPLETION_TOKENS},
-        {"top_k", NO_SWITCHED_OFF},
-        {"min_p", NO_SWITCHED_OFF},
-        {"logprobs", NO_LOGPROBS},
-    };
-    unsigned crutches = 0;
+    static const char *const words[] = {"unsupported",  "not support", "not permitted",
+                                        "unrecognized", "unknown",     "not allowed"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (memmem(refusal.ptr, refusal.len, words[i].word, strlen(words[i].word)))
-            crutches |= words[i].crutch;
-    return crutches;
+        if (strcasestr(refusal, words[i]))
+            return true;
+    return false;
+}
+
+static const struct {
+    const char *word;
+    unsigned crutch;
+    bool is_setting; /* without it the answer is another */
+} crutches[] = {
+    {"stream_options", NO_STREAM_OPTIONS, false},
+    {"include_usage", NO_STREAM_OPTIONS, false},
+    {"max_completion_tokens", MAX_COMPLETION_TOKENS, false},
+    {"top_k", NO_SWITCHED_OFF, false},
+    {"min_p", NO_SWITCHED_OFF, false},
+    {"logprobs", NO_LOGPROBS, false},
+    {"temperature", NO_TEMPERATURE, true},
+    {"top_p", NO_TOP_P, true},
+    {"seed", NO_SEED, true},
+};
+enum { N_CRUTCH = sizeof crutches / sizeof *crutches };
+
+static unsigned learn_openai(const char *refusal)
+{
+    bool fields = refuses_fields(refusal);
+    unsigned learned = 0;
+    for (int i = 0; i < N_CRUTCH; i++)
+        if ((fields || !crutches[i].is_setting) && strstr(refusal, crutches[i].word))
+            learned |= crutches[i].crutch;
+    return learned;
+}
+
+/* Answers are not to be compared with those of the settings that were asked for. */
+static void confess_openai(struct lmw_question *q)
+{
+    char names[64] = "", note[128];
+    for (int i = 0; i < N_CRUTCH; i++) {
+        size_t n = strlen(names);
+        if (crutches[i].is_setting && q->crutches & crutches[i].crutch)
+            snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", crutches[i].word);
+    }
+    snprintf(note, sizeof note, "the server refuses %s: answered at its own", names);
+    if (names[0])
+        lmw_question_note(q, note);
 }
 
 /* --- reading --- */
 
-static void read_usage(struct lmw_reply *r, const json_t *usage)
+/* How many tokens the total has that the parts have not; 0 where that is not known. */
+static int64_t apart(const json_t *usage)
 {
+    int64_t n_prompt = lmw_wire_count(usage, "prompt_tokens"),
+            n_answer = lmw_wire_count(usage, "completion_tokens"),
+            n_total = lmw_wire_count(usage, "total_tokens");
+    bool told = n_prompt != LMW_NULL && n_answer != LMW_NULL && n_total != LMW_NULL;
+    return told && n_total - n_prompt > n_answer ? n_total - n_prompt - n_answer : 0;
+}
+
+static void read_usage(struct lmw_question *q, const json_t *usage)
+{
+    struct lmw_reply *r = q->reply;
     const json_t *prompt = json_object_get(usage, "prompt_tokens_details");
     const json_t *answer = json_object_get(usage, "completion_tokens_details");
+    int64_t n_answer = lmw_wire_count(usage, "completion_tokens"), n_apart = apart(usage);
+    int64_t n_reasoning = lmw_wire_either(lmw_wire_count(answer, "reasoning_tokens"),
+                                          lmw_wire_count(usage, "reasoning_tokens"));
+    if (n_apart > 0 && n_reasoning == LMW_NULL) {
+        lmw_question_note(q, "its total has tokens that its parts have not: taken as thought");
+        n_reasoning = n_apart;
+    }
+    if (n_apart > 0 && n_reasoning == n_apart)
+        n_answer += n_apart;
     r->n_prompt = lmw_wire_either(lmw_wire_count(usage, "prompt_tokens"), r->n_prompt);
-    r->n_answer = lmw_wire_either(lmw_wire_count(usage, "completion_tokens"), r->n_answer);
+    r->n_answer = lmw_wire_either(n_answer, r->n_answer);
     r->n_cached = lmw_wire_either(
         lmw_wire_count(prompt, "cached_tokens"),
         lmw_wire_either(lmw_wire_count(usage, "prompt_cache_hit_tokens"), r->n_cached));
-    r->n_reasoning = lmw_wire_either(
-        lmw_wire_count(answer, "reasoning_tokens"),
-        lmw_wire_either(lmw_wire_count(usage, "reasoning_tokens"), r->n_reasoning));
+    r->n_reasoning = lmw_wire_either(n_reasoning, r->n_reasoning);
+    r->server_prefill_ns =
+        lmw_wire_either(lmw_wire_ns(usage, "prompt_time", 1e9), r->server_prefill_ns);
+    r->server_decode_ns =
+        lmw_wire_either(lmw_wire_ns(usage, "completion_time", 1e9), r->server_decode_ns);
     if (r->n_prompt == 0)
         r->n_prompt = LMW_NULL;
     if (r->n_answer == 0 && r->text.len + r->reasoning.len > 0)
@@ -216,6 +281,26 @@ static void read_timings(struct lmw_reply *r, const json_t *timings)
     r->n_cached = lmw_wire_part(lmw_wire_either(r->n_cached, n_old), r->n_prompt);
 }
 
+/* Text, or parts: {"type": "text", "text": ".."}, {"type": "thinking", "thinking": [parts]}. */
+static int read_content(struct lmw_question *q, const json_t *content, bool is_thought,
+                        struct lmw_err *err)
+{
+    const json_t *part;
+    size_t i;
+    int rc = LMW_OK;
+    if (!json_is_array(content))
+        return lmw_question_text(q, content, is_thought, err);
+    json_array_foreach(content, i, part)
+    {
+        const json_t *thought = json_object_get(part, "thinking");
+        if (rc == LMW_OK && json_is_array(thought) && !is_thought)
+            rc = read_content(q, thought, true, err);
+        else if (rc == LMW_OK)
+            rc = lmw_question_text(q, json_object_get(part, "text"), is_thought, err);
+    }
+    return rc;
+}
+
 static int read_choice(struct lmw_question *q, const json_t *choice, struct lmw_err *err)
 {
     struct lmw_reply *r = q->reply;
@@ -230,9 +315,11 @@ static int read_choice(struct lmw_question *q, const json_t *choice, struct lmw_
         thought = json_object_get(message, "reasoning");
     int rc = lmw_question_text(q, json_is_string(thought) ? thought : NULL, true, err);
     if (rc == LMW_OK)
-        rc = lmw_question_text(
+        rc = read_content(
             q, json_object_get(message ? message : choice, message ? "content" : "text"), false,
             err);
+    if (rc == LMW_OK) /* what it says instead of an answer is its answer */
+        rc = lmw_question_text(q, json_object_get(message, "refusal"), false, err);
     if (*finish) {
         snprintf(r->finish, sizeof r->finish, "%s", finish);
         lmw_question_finish(q);
@@ -240,15 +327,27 @@ static int read_choice(struct lmw_question *q, const json_t *choice, struct lmw_
     return rc;
 }
 
+/* What may be over at the next try, by its number or its name: "server_error", "overloaded". */
+static bool is_passing(const json_t *error)
+{
+    static const char *const words[] = {"server_error", "servererror", "overload",
+                                        "rate_limit",   "unavailable", "timeout"};
+    int64_t code = lmw_wire_count(error, "code");
+    bool passing = code == 429 || (code >= 500 && code < 600);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        passing |= strcasestr(lmw_wire_text(error, "code"), words[i]) ||
+                   strcasestr(lmw_wire_text(error, "type"), words[i]);
+    return passing;
+}
+
 /* An error in the middle of a stream, its status already sent. */
 static int read_error(const json_t *error, struct lmw_err *err)
 {
     char message[300];
-    int64_t code = lmw_wire_count(error, "code");
     lmw_wire_error(error, message, sizeof message);
-    int rc = lmw_wire_blames_question(message)            ? LMW_EARG
-             : code == 429 || (code >= 500 && code < 600) ? LMW_EIO
-                                                          : LMW_EFORMAT;
+    int rc = lmw_wire_blames_question(message) ? LMW_EARG
+             : is_passing(error)               ? LMW_EIO
+                                               : LMW_EFORMAT;
     return lmw_fail(err, rc, "the server stopped with an error: %s", message);
 }
 
@@ -256,8 +355,11 @@ static int read_openai(struct lmw_question *q, const json_t *piece, struct lmw_e
 {
     struct lmw_reply *r = q->reply;
     const json_t *error = json_object_get(piece, "error"), *choice;
+    const json_t *usage = json_object_get(piece, "usage");
     size_t i;
     int rc = LMW_OK;
+    if (!error && strcmp(lmw_wire_text(piece, "object"), "error") == 0)
+        error = piece; /* vLLM until 0.11 */
     if (error && !json_is_null(error))
         return read_error(error, err);
     if (!r->model[0])
@@ -267,8 +369,10 @@ static int read_openai(struct lmw_question *q, const json_t *piece, struct lmw_e
         if (rc == LMW_OK && i == 0 && json_integer_value(json_object_get(choice, "index")) == 0)
             rc = read_choice(q, choice, err);
     }
-    if (json_is_object(json_object_get(piece, "usage")))
-        read_usage(r, json_object_get(piece, "usage"));
+    if (!json_is_object(usage))
+        usage = json_object_get(json_object_get(piece, "x_groq"), "usage");
+    if (json_is_object(usage))
+        read_usage(q, usage);
     if (json_is_object(json_object_get(piece, "timings")))
         read_timings(r, json_object_get(piece, "timings"));
     return rc;
@@ -280,6 +384,7 @@ const struct lmw_format lmw_format_openai = {
     .ask = ask_openai,
     .read = read_openai,
     .learn = learn_openai,
+    .confess = confess_openai,
 };
 
 static int open_openai(void **state, const struct lmw_backend_opts *opts, struct lmw_err *err)

@@ -122,6 +122,8 @@ int lmw_question_write(struct lmw_question *q, struct lmw_err *err)
     q->body = ask ? json_dumps(ask, JSON_COMPACT) : NULL;
     q->crutches = r->crutches;
     json_decref(ask);
+    if (r->format->confess)
+        r->format->confess(q);
     if (!q->body)
         return lmw_fail(err, LMW_EARG, "the prompt cannot be sent as JSON: is it UTF-8?");
     q->call.body = lmw_str_from(q->body);
@@ -303,14 +305,17 @@ static bool refused(void *arg, int status, lmw_str body, struct lmw_err *err)
 {
     struct lmw_question *q = arg;
     struct lmw_remote *r = q->remote;
+    char message[1000];
     q->call.rc = lmw_remote_refused(r, q->call.url, status, body, err);
     if ((status != 400 && status != 422) || !r->format->learn)
         return false;
-    r->crutches |= r->format->learn(body);
+    lmw_wire_message(body, message, sizeof message);
+    r->crutches |= r->format->learn(message);
     if (r->crutches == q->crutches)
         return false;
+    int rc = lmw_question_write(q, err);
     lmw_question_note(q, "the server refused a part of the request: asked again without");
-    return lmw_question_write(q, err) == LMW_OK;
+    return rc == LMW_OK;
 }
 
 const struct lmw_http_reader lmw_question_reader = {begin, data, end, refused, over};

@@ -239,8 +239,8 @@ int lmw_remote_no_model(const struct lmw_remote *r, const json_t *list, const ch
                     r->base, r->model, names[0] ? names : "none");
 }
 
-/* Whose fault it is: the question's, that is too long or not allowed; the account's, whose key or credit is gone
- * for every question; else one cannot tell. */
+/* Whose fault it is: the question's, that is too long or not allowed; the account's, whose key or
+ * credit is gone for every question; else one cannot tell. */
 static int fault_of(int status, const char *what)
 {
     if (status == 401 || status == 402 || (status == 429 && strstr(what, "current quota")))
@@ -254,13 +254,7 @@ int lmw_remote_refused(const struct lmw_remote *r, const char *url, int status, 
                        struct lmw_err *err)
 {
     char message[300];
-    json_t *j = json_loadb(body.ptr, body.len, 0, NULL);
-    body = lmw_str_trim(body);
-    if (j)
-        lmw_wire_error(j, message, sizeof message);
-    else
-        snprintf(message, sizeof message, "%.*s", body.len < 200 ? (int)body.len : 200, body.ptr);
-    json_decref(j);
+    lmw_wire_message(body, message, sizeof message);
     const char *what = message[0] ? message : "it says nothing more";
     int code = fault_of(status, what);
     if (status == 401 && !r->key_env)

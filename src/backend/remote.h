@@ -22,7 +22,9 @@ struct lmw_format {
     /* One object of an answer into the question's reply. LMW_EIO: worth another try. */
     int (*read)(struct lmw_question *q, const json_t *piece, struct lmw_err *err);
     /* From what a refusal says: which crutches (bits of its own) might help. NULL: none. */
-    unsigned (*learn)(lmw_str refusal);
+    unsigned (*learn)(const char *refusal);
+    /* Notes what the question's crutches make of its answer; NULL: nothing. */
+    void (*confess)(struct lmw_question *q);
 };
 
 /* A prompt that was asked before, and its tokens then. */

@@ -36,6 +36,8 @@ const char *lmw_wire_text(const json_t *object, const char *key)
 void lmw_wire_error(const json_t *error, char *out, size_t cap)
 {
     static const char *const keys[] = {"error", "message", "detail"};
+    if (json_is_array(error)) /* Gemini's is in a list */
+        error = json_array_get(error, 0);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *inner = json_object_get(error, keys[i]);
         error = inner && !json_is_null(inner) ? inner : error;
@@ -44,6 +46,17 @@ void lmw_wire_error(const json_t *error, char *out, size_t cap)
     const char *text = dump ? dump : json_string_value(error);
     snprintf(out, cap, "%s", text ? text : "");
     free(dump);
+}
+
+void lmw_wire_message(lmw_str body, char *out, size_t cap)
+{
+    json_t *j = json_loadb(body.ptr, body.len, 0, NULL);
+    body = lmw_str_trim(body);
+    if (j)
+        lmw_wire_error(j, out, cap);
+    else
+        snprintf(out, cap, "%.*s", body.len < 200 ? (int)body.len : 200, body.ptr);
+    json_decref(j);
 }
 
 /* The words of vLLM, OpenAI and SGLang, of llama-server, of TensorRT-LLM; and of the filters of

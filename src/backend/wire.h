@@ -13,8 +13,10 @@ int64_t lmw_wire_either(int64_t a, int64_t b);
 int64_t lmw_wire_part(int64_t part, int64_t whole);
 /* The string, or "". */
 const char *lmw_wire_text(const json_t *object, const char *key);
-/* The message in an error, whichever of the usual ways it is written. */
+/* The message in an error, whichever of the usual ways it is written; the same of a whole body,
+ * which may be text. */
 void lmw_wire_error(const json_t *error, char *out, size_t cap);
+void lmw_wire_message(lmw_str body, char *out, size_t cap);
 /* Whether a message says that the question is too long for the model's context, or that a filter
  * would not let it through: another question may be answered. */
 bool lmw_wire_blames_question(const char *message);

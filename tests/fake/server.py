@@ -5,7 +5,8 @@
 
 The first part of a URL's path says how it behaves: /gzip/v1/chat/completions is answered compressed. NAMExN does it
 for the first N questions and is "ok" from then on (gatherxN and judgesxN answer none before N are there, diesxN is
-gone after them); what follows a dash only keeps counts apart: /resetx1-a.
+gone after them); what follows a dash only keeps counts apart: /resetx1-a. /said-NAME is the stream in
+tests/fixtures/streams/NAME.sse.
 It speaks OpenAI's chat and completions, Ollama's chat and generate, and as a proxy.
 """
 import gzip
@@ -299,6 +300,21 @@ def answer(sock, kind, n, times, method, path, headers, body):
         return whole(sock, 400, {"error": {"message": "Unrecognized request argument supplied: stream_options"}})
     if kind == "nologprobs" and "logprobs" in body:
         return whole(sock, 400, {"error": {"message": "'logprobs' is not supported with this model"}})
+    if kind == "said":
+        name = path.split("/")[1][len("said-"):]
+        with open(os.path.join(os.path.dirname(__file__), "../fixtures/streams", name + ".sse"), "rb") as f:
+            return whole(sock, 200, f.read(), "text/event-stream")
+    if kind == "reasons":  # OpenAI's reasoning models, a field at a time
+        for word, why in (("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+                           "'max_completion_tokens' instead."), ("temperature", "Unsupported value: 'temperature' does not "
+                           "support 0 with this model. Only the default (1) value is supported.")):
+            if word in body:
+                return whole(sock, 400, {"error": {"message": why, "type": "invalid_request_error", "param": word}})
+    if kind == "mistral" and "seed" in body:
+        return whole(sock, 422, {"object": "error", "type": "invalid_request_error", "code": None, "message": {"detail": [
+            {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 7}]}})
+    if kind == "toohot":  # a value, not the field
+        return whole(sock, 400, [{"error": {"code": 400, "message": "temperature must be between 0 and 1"}}])
     if kind == "newname" and "max_tokens" in body:
         return whole(sock, 400, {"error": {"message": "Use 'max_completion_tokens' instead."}})
     if kind in ("gather", "judges"):

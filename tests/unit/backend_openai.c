@@ -86,6 +86,66 @@ static void test_timings(void **state)
     drop(&r);
 }
 
+/* What servers and clouds really send, each in its own way. */
+static void test_streams_as_servers_write_them(void **state)
+{
+    static const struct {
+        const char *server, *text, *thought, *finish;
+        int64_t n_cached, n_reasoning, n_answer, decode_ns;
+        int n_chunk;
+    } of[] = {
+        {"openrouter", "It is 4.", "Hmm", "stop", 0, 3, 9, LMW_NULL, 2},
+        {"azure", "It is 4.", "", "content_filter", 8, 0, 5, LMW_NULL, 1},
+        {"deepseek", "It is 4.", "Hmm", "stop", 8, 3, 9, LMW_NULL, 2},
+        {"groq", "It is 4.", "", "stop", LMW_NULL, LMW_NULL, 5, 22000000, 1},
+        {"mistral", "It is 4.", "Hmm", "stop", LMW_NULL, LMW_NULL, 9, LMW_NULL, 3},
+        {"xai", "It is 4.", "Hmm", "stop", 4, 100, 105, LMW_NULL, 2},
+        {"gemini", "It is 4.", "", "stop", LMW_NULL, 50, 55, LMW_NULL, 2},
+        {"vllm", "It is 4.", "Hmm", "stop", 8, LMW_NULL, 9, LMW_NULL, 2},
+        {"sglang", "It is 4.", "Hmm", "stop", LMW_NULL, 3, 9, LMW_NULL, 2},
+        {"llama-server", "It is 4.", "Hmm", "stop", 8, LMW_NULL, 9, 22000000, 2},
+        {"lmstudio", "It is 4.", "Hmm", "stop", LMW_NULL, 3, 9, LMW_NULL, 2},
+        {"openai-refusal", "I cannot.", "", "stop", 0, 0, 5, LMW_NULL, 1},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        struct lmw_reply r = {0};
+        struct lmw_err err;
+        char how[64];
+        snprintf(how, sizeof how, "said-%s", of[i].server);
+        if (ask("openai", how, plain, &r, &err) < 0)
+            fail_msg("%s: %s", of[i].server, err.msg);
+        assert_string_equal(r.text.ptr, of[i].text);
+        assert_string_equal(r.reasoning.ptr ? r.reasoning.ptr : "", of[i].thought);
+        assert_string_equal(r.finish, of[i].finish);
+        assert_int_equal(r.n_prompt, 14);
+        assert_int_equal(r.n_cached, of[i].n_cached);
+        assert_int_equal(r.n_reasoning, of[i].n_reasoning);
+        assert_int_equal(r.n_answer, of[i].n_answer);
+        assert_int_equal(r.server_decode_ns, of[i].decode_ns);
+        assert_int_equal(r.n_chunk, of[i].n_chunk);
+        assert_true(r.t_start_ns < r.t_first_ns && r.t_first_ns <= r.t_end_ns);
+        drop(&r);
+    }
+}
+
+/* Worth another try where they say that the fault is theirs. */
+static void test_errors_as_servers_write_them(void **state)
+{
+    static const char *const servers[] = {"openrouter-error", "vllm-error"},
+                             *const says[] = {"Provider disconnected", "EngineCore"};
+    for (int i = 0; i < 2; i++) {
+        struct lmw_reply r = {0};
+        struct lmw_err err;
+        char how[64];
+        snprintf(how, sizeof how, "said-%s", servers[i]);
+        assert_int_equal(ask("openai", how, (struct lmw_backend_opts){.n_retry = 1}, &r, &err),
+                         LMW_EIO);
+        assert_non_null(strstr(err.msg, says[i]));
+        assert_int_equal(r.n_attempt, 2);
+        drop(&r);
+    }
+}
+
 static void test_unknown_counts(void **state)
 {
     static const char *const servers[] = {"nousage", "wrongusage"};
@@ -256,6 +316,35 @@ static void test_refused_fields(void **state)
         drop(&r);
         lmw_backend_close(b);
     }
+}
+
+/* A setting that is left out makes another answer: each says so. */
+static void test_refused_settings(void **state)
+{
+    static const char *const servers[] = {"reasons", "mistral"}, *const words[] = {"temperature",
+                                                                                   "seed"};
+    for (int i = 0; i < 2; i++) {
+        struct lmw_backend *b = open_at("openai", servers[i], plain);
+        struct lmw_reply r = {0};
+        struct lmw_err err;
+        assert_int_equal(lmw_backend_answer(b, &mock_request, &r, &err), LMW_OK);
+        assert_int_equal(r.n_attempt, i == 0 ? 3 : 2);
+        for (int k = 0; k < 2; k++) {
+            assert_string_equal(r.text.ptr, MOCK_TEXT);
+            assert_non_null(strstr(r.note, "refuse"));
+            assert_int_equal(lmw_backend_answer(b, &mock_request, &r, &err), LMW_OK);
+            assert_int_equal(r.n_attempt, 1);
+            assert_non_null(strstr(r.note, words[i]));
+        }
+        drop(&r);
+        lmw_backend_close(b);
+    }
+    struct lmw_reply r = {0};
+    struct lmw_err err;
+    assert_int_equal(ask("openai", "toohot", plain, &r, &err), LMW_EIO);
+    assert_string_equal(strstr(err.msg, "answered"),
+                        "answered 400: temperature must be between 0 and 1");
+    drop(&r);
 }
 
 /* --- opening --- */
@@ -625,6 +714,8 @@ int main(void)
         cmocka_unit_test(test_completions),
         cmocka_unit_test(test_thought),
         cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_streams_as_servers_write_them),
+        cmocka_unit_test(test_errors_as_servers_write_them),
         cmocka_unit_test(test_unknown_counts),
         cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_no_logprobs),
@@ -632,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_refused_fields),
+        cmocka_unit_test(test_refused_settings),
         cmocka_unit_test(test_what_it_is),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_key_is_hidden),
