@@ -463,6 +463,28 @@ static int read_all(struct import *im, struct lmw_err *err)
     return rc;
 }
 
+/* Into a store that holds no records an import writes with a rollback journal: new pages go to the
+ * disk once, where the log takes all of them twice. Nobody reads there yet whom that keeps waiting.
+ * Who else has the store open prevents the change, and then it goes by the log. */
+static int choose_journal(struct lmw_store *s, struct lmw_err *err)
+{
+    struct sql q;
+    int rc = lmw_sql(&q, s, "SELECT 1 FROM records LIMIT 1", err);
+    if (rc < 0)
+        return rc;
+    rc = lmw_sql_step(&q, err);
+    lmw_sql_end(&q);
+    if (rc == 0)
+        lmw_sql_exec(s, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL", NULL);
+    return rc < 0 ? rc : LMW_OK;
+}
+
+static void restore_journal(struct lmw_store *s)
+{
+    lmw_sql_exec(s, "PRAGMA cache_size = -2000; PRAGMA synchronous = NORMAL", NULL);
+    lmw_sql_exec(s, "PRAGMA journal_mode = WAL", NULL); /* else whoever opens it next does */
+}
+
 static int fill_result(const struct import *im, struct lmw_import_result *out, struct lmw_err *err)
 {
     *out = (struct lmw_import_result){
@@ -493,9 +515,9 @@ int lmw_import(struct lmw_store *s, const char *path, const struct lmw_import_op
         return rc;
     /* The keys of a million records do not fit SQLite's usual 2 MB; 64 MB hold them. */
     if ((rc = lmw_sql_exec(s, "PRAGMA cache_size = -65536", err)) == LMW_OK &&
-        (rc = read_all(&im, err)) == LMW_OK)
+        (rc = choose_journal(s, err)) == LMW_OK && (rc = read_all(&im, err)) == LMW_OK)
         rc = fill_result(&im, result, err);
-    lmw_sql_exec(s, "PRAGMA cache_size = -2000", NULL);
+    restore_journal(s);
     for (int i = 0; i < im.n_target; i++)
         free(im.targets[i].part);
     free(im.targets);

@@ -149,18 +149,29 @@ static int open_to_write(struct lmw_store *s, struct lmw_err *err)
     return rc < 0 ? rc : open_db(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
 }
 
+/* What of the last writer's is not yet in the file: its log, or what it was undoing. */
+static bool has_rest(const char *path)
+{
+    static const char *const ends[] = {"-wal", "-journal"};
+    char name[1024 + 8];
+    struct stat st;
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        if (stat(name, &st) == 0 && st.st_size > 0)
+            return true;
+    }
+    return false;
+}
+
 /* SQLite reads a file with a write-ahead log only where it may make the log's index beside it,
- * or is told that nobody writes. The latter would overlook a log that is there. */
+ * or is told that nobody writes. The latter would overlook what such a file has beside it. */
 static int open_to_read(struct lmw_store *s, struct lmw_err *err)
 {
     struct lmw_buf name = {0};
-    struct stat st;
-    char log[sizeof s->path + 8];
-    snprintf(log, sizeof log, "%s-wal", s->path);
     lmw_buf_str(&name, "file:");
     for (const char *c = s->path; *c; c++)
         lmw_buf_printf(&name, strchr("%?#", *c) ? "%%%02x" : "%c", *c);
-    lmw_buf_str(&name, stat(log, &st) == 0 && st.st_size > 0 ? "?mode=ro" : "?immutable=1");
+    lmw_buf_str(&name, has_rest(s->path) ? "?mode=ro" : "?immutable=1");
     int rc = name.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for a store")
                          : open_db(s, name.ptr, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
     lmw_buf_free(&name);
