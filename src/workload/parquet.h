@@ -121,6 +121,7 @@ struct lmw_pq_dictionary {
     size_t n;
 };
 const char *lmw_pq_encoding_name(int encoding);
+bool lmw_pq_is_read(int encoding, size_t width);
 /* NULL, or what is wrong. type and width are set; the bytes stay the caller's. */
 const char *lmw_pq_values_start(struct lmw_pq_values *v, int encoding, lmw_str bytes);
 /* The next value: little-endian, or the bytes themselves; valid until the next. NULL, or what is

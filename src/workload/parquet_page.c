@@ -141,14 +141,14 @@ static int read_header(struct lmw_pq *q, struct lmw_pq_column *c, struct header 
 
 /* ---- packing ---- */
 
+static const char bad_snappy[] = "damaged Snappy data";
+
 static const char *unsnap(lmw_str from, uint8_t *to, size_t size)
 {
-    size_t n;
-
-    if (snappy_uncompressed_length(from.ptr, from.len, &n) != SNAPPY_OK || n != size ||
-        snappy_uncompress(from.ptr, from.len, (char *)to, &n) != SNAPPY_OK)
-        return "damaged Snappy data";
-    return NULL;
+    size_t n = size;
+    return snappy_uncompress(from.ptr, from.len, (char *)to, &n) == SNAPPY_OK && n == size
+               ? NULL
+               : bad_snappy;
 }
 
 /* Several members one behind the other are one page. */
@@ -184,6 +184,8 @@ static const char *unpack(int codec, lmw_str from, uint8_t *to, size_t size)
     }
 }
 
+static const char long_levels[] = "its levels are longer than it is";
+
 /* The page's bytes, unpacked, into `room`; of DATA_PAGE_V2 the levels in front are never packed. */
 static int read_body(struct lmw_pq *q, struct lmw_pq_column *c, const struct header *h,
                      struct lmw_pq_room *room, struct lmw_err *err)
@@ -194,7 +196,7 @@ static int read_body(struct lmw_pq *q, struct lmw_pq_column *c, const struct hea
     int codec = h->is_packed ? c->codec : UNCOMPRESSED, rc;
 
     if (plain > size || plain > packed_size)
-        return lmw_pq_broken(q, c, "its levels are longer than it is", err);
+        return lmw_pq_broken(q, c, long_levels, err);
     if ((rc = lmw_pq_room_for(&q->packed, packed_size, err)) < 0 ||
         (rc = lmw_stream_source(q->source, c->at, q->packed.ptr, packed_size, err)) < 0)
         return rc;
@@ -207,7 +209,7 @@ static int read_body(struct lmw_pq *q, struct lmw_pq_column *c, const struct hea
         (snappy_uncompressed_length((char *)q->packed.ptr + plain, packed_size - plain, &n) !=
              SNAPPY_OK ||
          n != size - plain))
-        return lmw_pq_broken(q, c, "damaged Snappy data", err);
+        return lmw_pq_broken(q, c, bad_snappy, err);
     if ((rc = lmw_pq_room_for(room, size, err)) < 0)
         return rc;
     if (plain)
@@ -268,6 +270,11 @@ static int start_values(struct lmw_pq *q, struct lmw_pq_column *c, const struct 
     int encoding = h->encoding < 0 || h->encoding > INT16_MAX ? -1 : (int)h->encoding;
     char what[160];
 
+    if (!lmw_pq_is_read(encoding, c->width)) {
+        snprintf(what, sizeof what, "values in the encoding %s, which is not read",
+                 lmw_pq_encoding_name(encoding));
+        return not_read(q, c, what, err);
+    }
     c->values.type = c->type;
     c->values.width = c->type == LMW_PQ_BOOLEAN ? 0 : c->width;
     const char *fault = lmw_pq_values_start(&c->values, encoding, body);
@@ -289,8 +296,10 @@ static int begin_page(struct lmw_pq *q, struct lmw_pq_column *c, const struct he
     const bool is_v2 = h->type == DATA_PAGE_V2;
     int rc;
 
-    if (h->n < 0 || h->n > c->left || h->def_bytes < 0 || h->rep_bytes < 0)
+    if (h->n < 0 || h->n > c->left)
         return lmw_pq_broken(q, c, "it has more entries than are left in its chunk", err);
+    if (h->def_bytes < 0 || h->def_bytes > h->size || h->rep_bytes < 0 || h->rep_bytes > h->size)
+        return lmw_pq_broken(q, c, long_levels, err);
     if ((c->max_def && h->def_encoding != LMW_PQ_RLE) ||
         (c->max_rep && h->rep_encoding != LMW_PQ_RLE))
         return not_read(q, c, "levels in the old encoding BIT_PACKED, which is not read", err);
@@ -299,7 +308,7 @@ static int begin_page(struct lmw_pq *q, struct lmw_pq_column *c, const struct he
     lmw_str body = {(char *)c->page.ptr, c->page.len};
     if (!take_levels(&body, c->max_rep, is_v2 ? h->rep_bytes : -1, &c->reps) ||
         !take_levels(&body, c->max_def, is_v2 ? h->def_bytes : -1, &c->defs))
-        return lmw_pq_broken(q, c, "its levels are longer than it is", err);
+        return lmw_pq_broken(q, c, long_levels, err);
     c->page_left = h->n;
     c->left -= h->n;
     return h->n ? start_values(q, c, h, body, err) : 0;

@@ -39,6 +39,13 @@ static int pass(struct lmw_pq *q, const struct lmw_pq_node *n, int rep, const ch
     return 0;
 }
 
+static int too_long(const struct lmw_pq *q, struct lmw_err *err)
+{
+    return lmw_fail(err, LMW_EFORMAT,
+                    "row group %zu: a row of over %zu bytes as JSON, at most so many are read",
+                    q->group, LMW_WORKLOAD_LINE_MAX);
+}
+
 static int put_scalar(struct lmw_pq *q, const struct lmw_pq_node *n, struct lmw_err *err)
 {
     struct lmw_pq_column *c = &q->column[n->first];
@@ -46,11 +53,16 @@ static int put_scalar(struct lmw_pq *q, const struct lmw_pq_node *n, struct lmw_
 
     c->is_ahead = false;
     const char *fault = lmw_pq_values_next(&c->values, &c->dictionary, &v);
-    if (!fault && v.len > LMW_WORKLOAD_LINE_MAX - q->row.len)
-        fault = "a value of over 16 MiB";
-    if (!fault)
-        fault = lmw_pq_json(c, v, &q->row, &q->scratch);
-    return fault ? lmw_pq_broken(q, c, fault, err) : 0;
+    if (fault)
+        return lmw_pq_broken(q, c, fault, err);
+    if (v.len > LMW_WORKLOAD_LINE_MAX - q->row.len)
+        return too_long(q, err);
+    fault = lmw_pq_json(c, v, &q->row, &q->scratch);
+    return fault
+               ? lmw_fail(err, LMW_EFORMAT,
+                          "row group %zu, column '%.100s': %s; mend that column, or leave it out",
+                          q->group, c->path, fault)
+               : 0;
 }
 
 static int put_object(struct lmw_pq *q, const struct lmw_pq_node *n, int rep, struct lmw_err *err)
@@ -116,9 +128,7 @@ static int put(struct lmw_pq *q, const struct lmw_pq_node *n, int rep, int floor
     if (first->rep != rep || first->def < floor)
         return torn(q, first, err);
     if (q->row.len > LMW_WORKLOAD_LINE_MAX)
-        return lmw_fail(err, LMW_EFORMAT,
-                        "row group %zu: a row of over %zu bytes as JSON, at most so many are read",
-                        q->group, LMW_WORKLOAD_LINE_MAX);
+        return too_long(q, err);
     if (first->def < n->def)
         return pass(q, n, rep, "null", err);
     if (n->kind == LMW_PQ_SCALAR)

@@ -298,7 +298,6 @@ static int build_list(struct builder *b, struct lmw_pq_node *node, const struct 
 static int build_value(struct builder *b, struct lmw_pq_node *node, const struct element *e,
                        int def, int rep, int depth)
 {
-    const struct element *next = b->i < b->n ? &b->element[b->i] : NULL;
     int rc;
 
     node->def = def;
@@ -309,7 +308,7 @@ static int build_value(struct builder *b, struct lmw_pq_node *node, const struct
         rc = add_column(b, node, e, def, rep, depth);
     else if (e->n_children > (int64_t)(b->n - b->i))
         return bad(b, e->name, "has more parts than there are");
-    else if (e->annotation && e->n_children == 1 && next->repetition == REPEATED)
+    else if (e->annotation && e->n_children == 1 && b->element[b->i].repetition == REPEATED)
         rc = build_list(b, node, e, def, rep, depth);
     else
         rc = build_object(b, node, (size_t)e->n_children, def, rep, depth);
@@ -371,6 +370,9 @@ int lmw_pq_schema(struct lmw_pq *q, struct lmw_thrift *t, const struct lmw_thrif
     if (t->failed)
         return 0; /* the footer's reader says so */
     struct builder b = {.q = q, .element = element, .n = n, .i = 1, .err = err};
+    for (size_t i = 1; i < n; i++)
+        if (!element[i].name.ptr)
+            return bad(&b, LMW_STR("it"), "has a column without a name");
     if (n < 2 || element->n_children < 1 || element->n_children > (int64_t)n - 1)
         return bad(&b, LMW_STR("it"), "has no columns");
     int rc = build_object(&b, &q->root, (size_t)element->n_children, 0, 0, 0);

@@ -203,6 +203,21 @@ const char *lmw_pq_encoding_name(int encoding)
                                                                          : "unknown";
 }
 
+bool lmw_pq_is_read(int encoding, size_t width)
+{
+    switch (encoding) {
+    case LMW_PQ_PLAIN:
+    case LMW_PQ_PLAIN_DICTIONARY:
+    case LMW_PQ_RLE:
+    case LMW_PQ_DELTA_BINARY:
+    case LMW_PQ_DELTA_LENGTH:
+    case LMW_PQ_DELTA_BYTES:
+    case LMW_PQ_DICTIONARY: return true;
+    default:
+        return encoding == LMW_PQ_SPLIT && width <= sizeof((struct lmw_pq_values *)0)->scratch;
+    }
+}
+
 static bool take(lmw_str *from, size_t n, lmw_str *out)
 {
     if (n > from->len)
@@ -280,7 +295,7 @@ const char *lmw_pq_values_start(struct lmw_pq_values *v, int encoding, lmw_str b
     case LMW_PQ_SPLIT:
         v->n = v->width ? bytes.len / v->width : 0;
         return v->width && v->type != LMW_PQ_INT96 ? NULL : misplaced;
-    default: return "its encoding is not read";
+    default: return "there is no such encoding";
     }
 }
 
@@ -359,8 +374,8 @@ static const char *next_prefixed(struct lmw_pq_values *v, lmw_str *out)
 /* Byte k of all values stands before byte k + 1 of any. */
 static const char *next_split(struct lmw_pq_values *v, lmw_str *out)
 {
-    if (v->i == v->n || v->width > sizeof v->scratch)
-        return v->i == v->n ? cut : "BYTE_STREAM_SPLIT of values over 16 bytes long is not read";
+    if (v->i == v->n)
+        return cut;
     for (size_t k = 0; k < v->width; k++)
         v->scratch[k] = (uint8_t)v->rest.ptr[k * v->n + v->i];
     v->i++;

@@ -151,7 +151,7 @@ static int check_parquet(const struct lmw_rows *r, lmw_str path, const char *for
     if (is && format && !is_asked && strcmp(format, "jsonl") != 0)
         return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
                         format);
-    if (!is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
+    if (r->stream.codec && !is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
         return lmw_fail(err, LMW_EUNSUPPORTED,
                         "a Parquet file packed with %s; unpack it first: its pages are packed "
                         "already",
