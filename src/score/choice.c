@@ -82,14 +82,25 @@ static int find_text(const struct choices *c, lmw_str text)
     return i;
 }
 
-/* A text behind "the answer is": all of the line, or its first sentence. */
+/* Whether what stands before is a whole of its own: a sentence, or all but a remark. */
+static bool breaks_at(lmw_str rest)
+{
+    static const char *const breaks[] = {". ",      "; ",   ", ", " (", " because ",
+                                         " since ", " as ", ": ", " - "};
+    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
+        if (lmw_str_starts(rest, breaks[i]))
+            return true;
+    return false;
+}
+
+/* A text behind "the answer is": all of the line, or the longest part of it that is a choice. */
 static int as_choice(const void *arg, lmw_str text)
 {
     const struct choices *c = arg;
     int i = find_text(c, text);
-    for (size_t n = 1; i < 0 && n + 1 < text.len; n++)
-        if ((text.ptr[n] == '.' || text.ptr[n] == ';') && text.ptr[n + 1] == ' ')
-            return find_text(c, (lmw_str){text.ptr, n});
+    for (size_t n = text.len; i < 0 && n-- > 1;)
+        if (breaks_at((lmw_str){text.ptr + n, text.len - n}))
+            i = find_text(c, (lmw_str){text.ptr, n});
     return i;
 }
 
@@ -131,7 +142,9 @@ static void judge(const struct choices *c, lmw_str answer, int right, struct lmw
     const char *line = memrchr(answer.ptr, '\n', answer.len);
     if (!said.at && whole < 0 && line)
         whole = find_text(c, (lmw_str){line, answer.len - (size_t)(line - answer.ptr)});
-    int index = said.at ? said.index : whole;
+    if (whole >= 0 && (!said.at || said.several || said.index < 0))
+        said = (struct lmw_commit){whole, false, answer.ptr}; /* "Both A and B" is a choice */
+    int index = said.index;
     if (said.at && index < 0)
         lmw_score_set(out, 0, "says that none of the choices is right");
     else if (index < 0)

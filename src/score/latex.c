@@ -229,7 +229,7 @@ static void join(const char *text, struct lmw_buf *out)
         char last = out->len ? out->ptr[out->len - 1] : 0;
         depth += (*p == '(' || *p == '[') - (*p == ')' || *p == ']');
         if (isspace((unsigned char)*p)) {
-            p += strspn(p, " \t\r\n");
+            p += strspn(p, " \t\r\n\f\v");
             if (isalpha((unsigned char)*p) && ends_in_command(out))
                 lmw_buf_str(out, " ");
         } else if (*p == '+' && (last == 0 || strchr("([{,=", last))) {

@@ -30,11 +30,12 @@ static size_t n_digit(const char *p)
 static const struct {
     const char *from, *to;
 } plain[] = {
-    {"\u2212", "-"}, {"\u2013", "-"},       {"\u2010", "-"},       {"\u00d7", "x"},
-    {"\u00b7", "x"}, {"\u22c5", "x"},       {"\\times", "x"},      {"\\cdot", "x"},
-    {"\u2044", "/"}, {"{,}", ","},          {",\\!", ","},         {"\\,", ""},
-    {"\\!", ""},     {"\\;", " "},          {"\\ ", " "},          {"\\$", "$"},
-    {"\\%", "%"},    {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"**", ""},
+    {"\u2212", "-"},    {"\u2013", "-"},       {"\u2010", "-"},       {"\u00d7", "x"},
+    {"\u00b7", "x"},    {"\u22c5", "x"},       {"\\times", "x"},      {"\\cdot", "x"},
+    {"\u2044", "/"},    {"{,}", ","},          {",\\!", ","},         {"\\,", ""},
+    {"\\!", ""},        {"\\;", " "},          {"\\ ", " "},          {"\\$", "$"},
+    {"\\%", "%"},       {"\\dfrac", "\\frac"}, {"\\tfrac", "\\frac"}, {"**", ""},
+    {"negative ", "-"}, {"minus ", "-"},
 };
 
 /* Length of a vulgar fraction at p, of 1/2 to 7/8; 0 for anything else. */
@@ -192,12 +193,12 @@ static const char *decimal(const char *p, double *value, int *decimals)
     return p;
 }
 
-/* {12}, {-3} or a single digit; NULL for something else. */
+/* {12}, {-3}, (-3) or a single digit; NULL for something else. */
 static const char *braced(const char *p, double *value)
 {
     int decimals;
-    bool brace = *p == '{';
-    if (!brace) {
+    char close = *p == '{' ? '}' : ')';
+    if (*p != '{' && *p != '(') {
         *value = *p - '0';
         return isdigit((unsigned char)*p) ? p + 1 : NULL;
     }
@@ -208,7 +209,7 @@ static const char *braced(const char *p, double *value)
         return NULL;
     *value *= sign;
     p = skip_space(p);
-    return *p == '}' ? p + 1 : NULL;
+    return *p == close ? p + 1 : NULL;
 }
 
 static const char *latex_fraction(const char *p, double *value)
@@ -333,10 +334,18 @@ static bool is_abbreviation(const char *begin, const char *point)
     return point > begin && isalpha((unsigned char)point[-1]);
 }
 
+/* Whether the digits are an exponent: of a unit (cm^2), or of what is no number. */
+static bool is_exponent(const char *begin, const char *p)
+{
+    const char *b = p - (p > begin && p[-1] == '-');
+    b -= b > begin && strchr("{(", b[-1]);
+    return b > begin && b[-1] == '^';
+}
+
 bool lmw_number_next(const char **text, const char *begin, struct lmw_number *out)
 {
     for (const char *p = *text; *p; p++) {
-        bool inside = p > begin && (isalnum((unsigned char)p[-1]) ||
+        bool inside = p > begin && (isalnum((unsigned char)p[-1]) || is_exponent(begin, p) ||
                                     (p[-1] == '.' && !is_abbreviation(begin, p - 1)));
         if (inside || !(isdigit((unsigned char)*p) || (*p == '.' && n_digit(p + 1) > 0) ||
                         strncmp(p, "\\frac", 5) == 0))

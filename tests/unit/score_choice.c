@@ -127,6 +127,35 @@ static void test_ways_to_say_it(void **state)
         {"La respuesta correcta es (C).", 'C'},
         {"<think>The answer is A.</think>\nThe answer is B.", 'B'},
         {"<think>The answer is A.</think>B", 'B'},
+        {"option b", 'B'},
+        {"\u201cB\u201d", 'B'},
+        {"The answer is \u2018B\u2019.", 'B'},
+        {"B\u3002", 'B'},
+        {"\u2192 B", 'B'},
+        {"[Answer] B", 'B'},
+        {"The answer, therefore, is B.", 'B'},
+        {"The correct answer (based on the above) is B.", 'B'},
+        {"The answer has to be B.", 'B'},
+        {"The most accurate option among the given choices is (B) Water.", 'B'},
+        {"The correct answer is:\n   \\[\n   \\text{The answer is (F)}\n   \\]", 'F'},
+        {"<final_answer>B</final_answer>", 'B'},
+        {"<|begin_of_box|>B<|end_of_box|>", 'B'},
+        {"La bonne r\u00e9ponse est la r\u00e9ponse B", 'B'},
+        {"Het antwoord is B.", 'B'},
+        {"Jawaban yang benar adalah B.", 'B'},
+        {"\u0110\u00e1p \u00e1n: B", 'B'},
+        {"\u0627\u0644\u0625\u062c\u0627\u0628\u0629: B", 'B'},
+        /* less than a statement, where there is none */
+        {"I think it's B.", 'B'},
+        {"I believe B is correct.", 'B'},
+        {"I'm not sure, but I would guess B.", 'B'},
+        {"We can rule out A, C and D. That leaves B.", 'B'},
+        {"By elimination, B.", 'B'},
+        {"Therefore, the most likely diagnosis is (D) Anaemia.", 'D'},
+        {"The one named is option H, as it asks for a number.", 'H'},
+        {"Only (B) is consistent with this.", 'B'},
+        {"A) Incorrect: too small.\nB) Correct: it is red.\nC) Incorrect.", 'B'},
+        {"A: \u274c\nB: \u2705\nC: \u274c", 'B'},
     };
     CHECK(t, NULL);
 }
@@ -140,6 +169,16 @@ static void test_last_one_wins(void **state)
         {"The answer is B, so \\boxed{C}.", 'C'},
         {"A is correct. Hmm. Then B is the right answer.", 'B'},
         {"The answer is (B) or (C). The answer is (C).", 'C'},
+        /* who changes his mind commits anew, who considers the others does not */
+        {"The answer is (A). Wait, that ignores friction. It should be (B).", 'B'},
+        {"The answer is (A). Wait\u2026 should be (B)", 'B'},
+        {"Answer: A\n\nActually, let me reconsider. As it is uniform, it must be B.", 'B'},
+        {"I thought the answer was (A), but on reflection it's (B).", 'B'},
+        {"The answer is (A). Hmm, no. Correction: (B).", 'B'},
+        {"My answer is (C). On second thought, (B) is the better choice.", 'B'},
+        {"The answer is (B). One might think it should be (A), but that ignores friction.", 'B'},
+        {"The answer is (B). Option (A) would be correct only if it were cold.", 'B'},
+        {"The answer is (B). Wait, should it be (A)? No.", 'B'},
         /* a statement outweighs a sign, wherever it is */
         {"The answer is B.\n\n(A)", 'B'},
         /* another turn is another question */
@@ -147,6 +186,14 @@ static void test_last_one_wins(void **state)
         {"The answer is (A).<|im_end|><|im_start|>user The answer is (C).", 'A'},
         {"The answer is (A).\n\n\nAnswer: The answer is (D).", 'A'},
         {"The answer is (A).\n\nThat is wrong.\n\nAnswer: (D)", 'D'},
+        {"The answer is (A).\n\nNow, let's summarize all the answers:\nThe answer is (D).", 'A'},
+        {"The answer is (A).\n\nFinal Answer: The answer is (D).", 'A'},
+        {"The answer is (A).\n\nFinal answer: D", 'D'},
+        {"B\n\nQuestion: Which?\nA. x\nB. y\nAnswer: A", 'B'},
+        {"(B).\n\nQ: next\nA: Let's think. The answer is (C).", 'B'},
+        {"B<|eot_id|>", 'B'},
+        {"B</s>", 'B'},
+        {"Question: Which?\nAnswer: B\n\nQuestion: And this?\nAnswer: C", 'B'},
     };
     CHECK(t, NULL);
 }
@@ -174,7 +221,17 @@ static void test_no_commitment(void **state)
         {"<think>The answer is B. Or", '-'},
         {"\\boxed{12}", '-'},
         {"\xff\xfe", '-'},
+        {"The answer is C.S. Lewis", '-'},
+        {"Which answer is correct, A or B?", '-'},
+        {"The amount of $A$ is small. Then that of $B$ is large.", '-'},
         {"The answer is (A) and (C).", '!'},
+        {"The answer is (CE).", '!'},
+        {"\\boxed{A, C}", '!'},
+        {"A and C", '!'},
+        {"(A) or (B)", '!'},
+        {"The answer is either A or B.", '!'},
+        {"We conclude that (C) and (E) must be the correct answers.", '!'},
+        {"None of the above", '!'},
         {"The answer is A, B, and C.", '!'},
         {"The answer is none of the above.", '!'},
         {"The answer is (K).", '!'},
@@ -194,6 +251,12 @@ static void test_text_of_the_choice(void **state)
         {"We look at the map.\nLondon", 'B'},
         {"The answer is London. It is in England.", 'B'},
         {"We looked at the map.\n\n**B. London**", 'B'},
+        {"The capital of England is London.", 'B'},
+        {"It's London.", 'B'},
+        {"London is the correct answer.", 'B'},
+        {"I think the answer is London, because it is there.", 'B'},
+        {"The capital is B. London. It is in England.\nMore of it.", 'B'},
+        {"The capital is B. Leeds. It is in England.\nMore of it.", '-'},
         {"I like London", '-'},
         {"The answer is 314 km", '-'},
         {"The answer is x.", '-'},
@@ -201,6 +264,13 @@ static void test_text_of_the_choice(void **state)
     };
     CHECK(t, CITIES);
     assert_int_equal(letter("The answer is Rome", "[\"Rome\",\"rome\",\"Oslo\",\"Bern\"]"), '-');
+    static const struct said roman[] = {
+        {"The answer is I and II.", 'C'},
+        {"The answer is B. II only", 'B'},
+        {"I only", 'A'},
+        {"Both A and B", 'D'},
+    };
+    CHECK(roman, "[\"I only\",\"II only\",\"I and II\",\"Both A and B\"]");
     assert_int_equal(letter("Bern", "[\"A. Rome\",\"B. Athens\",\"C. Oslo\",\"D. Bern\"]"), 'D');
 }
 

@@ -95,6 +95,10 @@ static void test_numbers(void **state)
         {"That leaves x - 3", "3", 1},
         {"It takes 2\u20133 hours.", "3", 1},
         {"Rs.500", "500", 1},
+        {"1.5\u00d710^(-4)", "0.00015", 1},
+        {"minus 5", "-5", 1},
+        {"10 minus 5", "5", 1},
+        {"42 m/s^2", "42", 1},
     };
     CHECK("numeric", t);
 }
@@ -128,6 +132,19 @@ static void test_which_number(void **state)
         {"Answer:\n\n1,234", "1234", 1},
         {"She makes:\n- $18", "18", 1},
         {"She owes:\n-18", "-18", 1},
+        /* remarks and reasons do not count */
+        {"The answer is 18 (16 \u2212 3 \u2212 4 = 9 eggs).", "18", 1},
+        {"The answer is 2 (3 + 4) = 14.", "14", 1},
+        {"The answer is (9 * 2 = 18)", "18", 1},
+        {"The answer is $18, since 9 x $2 = $18 and 16 - 7 = 9.", "18", 1},
+        {"She has 7 apples (3 red and 4 green).", "7", 1},
+        {"18\n\nShe has 9 eggs left and sells each for 2 dollars.", "18", 1},
+        /* and so does another turn */
+        {"The answer is 18.\n\nQuestion: How many apples?\nAnswer: 7", "18", 1},
+        {"#### 18\n\nQ: Tom has 3.\nA: 3\n#### 3", "18", 1},
+        {"Question: How many?\nAnswer: 18\n\nQuestion: And now?\nAnswer: 3", "18", 1},
+        {"18<|im_end|> 5", "18", 1},
+        {"I see 5 eggs.\nThat is all.\n\nQuestion: how many?\nAnswer: 18", "18", 1},
         {"B2 and H2O", "2", NONE},
         {"no idea", "18", NONE},
         {"", "18", NONE},
@@ -215,6 +232,7 @@ static void test_math(void **state)
         {"\\boxed{C}", "\\text{(C)}", 1},
         {"The answer is\n\\[\n\\frac{1}{2}\n\\]", "\\frac12", 1},
         {"#### Step 2: solve\nSo \\boxed{7}\n#### Check\nfine", "7", 1},
+        {"\\boxed{1\f+\v2}", "3", 1},
         {"\\boxed{}", "5", NONE},
         {"We add.\nThen we stop.", "5", NONE},
         {"", "5", NONE},
