@@ -143,7 +143,7 @@ static const struct row {
      "(?m)^[\\s(\\[#]*(?:(?i:option|choice)\\s+)?(?<l>[A-Z])" LIST_SIGN "(?<t>[^\\n]*)\\s*\\z"},
 
     /* is (B) text; is option B */
-    {NAMED, "(?i)\\b(?:is|are|be)\\s*:?\\s+(?-i:[(\\[]?(?<l>[A-Z]))" LIST_SIGN "(?<t>[^\\n]+)"},
+    {NAMED, "(?i)\\b(?:is|be)\\s*:?\\s+(?-i:[(\\[]?(?<l>[A-Z]))" LIST_SIGN "(?<t>[^\\n]+)"},
     {NAMED, "(?i)\\b(?:is|only|matches)\\s+(?:option|choice)\\s+(?-i:(?<l>[A-Z]))\\b"
             "(?!\\s*(?:is\\s+)?(?:not|incorrect|wrong)\\b)"},
     {NAMED, "(?i)\\bonly\\s+[(\\[](?-i:(?<l>[A-Z]))[)\\]]\\s+(?:is|can|fits|matches|satisf)"},

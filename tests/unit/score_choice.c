@@ -232,6 +232,7 @@ static void test_no_commitment(void **state)
         {"The answer is either A or B.", '!'},
         {"We conclude that (C) and (E) must be the correct answers.", '!'},
         {"None of the above", '!'},
+        {"The two approaches are: (B) to count, and (D) to look.", '-'},
         {"The answer is A, B, and C.", '!'},
         {"The answer is none of the above.", '!'},
         {"The answer is (K).", '!'},
