@@ -221,6 +221,29 @@ void lmw_utf8_mend(char *text)
     }
 }
 
+size_t lmw_control_len(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    if (c[0] > 0 && (c[0] < 0x20 || c[0] == 0x7f))
+        return 1;
+    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+        return 2;
+    bool is_mark = (c[0] == 0xe2 && c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+                   (c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+    return is_mark ? 3 : 0;
+}
+
+void lmw_text_tame(char *text, bool keep_lines)
+{
+    char *to = text;
+    while (*text) {
+        size_t n = *text == '\n' && keep_lines ? 0 : lmw_control_len(text);
+        *to++ = n > 0 ? ' ' : *text;
+        text += n > 0 ? n : 1;
+    }
+    *to = 0;
+}
+
 void lmw_buf_free(struct lmw_buf *b)
 {
     free(b->ptr);

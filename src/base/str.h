@@ -71,6 +71,11 @@ __attribute__((format(printf, 2, 3))) void lmw_buf_printf(struct lmw_buf *b, con
 void lmw_buf_utf8(struct lmw_buf *b, lmw_str s);
 /* The same in place: such a byte becomes a question mark. */
 void lmw_utf8_mend(char *text);
+/* Bytes of what a terminal would obey at the start of a text, where it should only show it: a
+ * control character of ASCII or of Unicode, a line separator, a change of direction; else 0. */
+size_t lmw_control_len(const char *text);
+/* Each of those in place becomes a blank; line ends stay where `keep_lines`. */
+void lmw_text_tame(char *text, bool keep_lines);
 void lmw_buf_free(struct lmw_buf *b); /* leaves a zeroed buffer, ready for use */
 
 #endif

@@ -42,6 +42,7 @@ static int print_json(const char *path, const struct lmw_import_result *r)
 static int print_text(const struct lmw_import_result *r)
 {
     for (int i = 0; i < r->n_run; i++) {
+        lmw_text_tame(r->runs[i].name, false);
         printf("run %s: %" PRId64 " records", r->runs[i].name, r->runs[i].n_new);
         if (r->runs[i].n_there)
             printf(" new, %" PRId64 " there already", r->runs[i].n_there);

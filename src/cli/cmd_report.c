@@ -57,6 +57,8 @@ static int render(const struct lmw_report *r, const struct wants *w, struct lmw_
         rc = lmw_report_json(r, &out, err);
     else
         lmw_report_text(r, &out);
+    if (rc == LMW_OK && !w->json && out.ptr)
+        lmw_text_tame(out.ptr, true);
     if (rc == LMW_OK)
         puts(out.ptr ? out.ptr : "");
     lmw_buf_free(&out);

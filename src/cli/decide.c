@@ -90,6 +90,8 @@ static int print(struct decide *d, json_t *result, struct lmw_err *err)
     char *dump = d->json ? json_dumps(result, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
     if (d->json ? !dump : d->out.failed)
         return lmw_fail(err, LMW_ENOMEM, "no memory for the result");
+    if (d->out.ptr)
+        lmw_text_tame(d->out.ptr, true);
     fputs(d->json ? dump : d->out.ptr ? d->out.ptr : "", stdout);
     if (d->json)
         putchar('\n');

@@ -15,8 +15,10 @@
 
 int cli_fail(const struct lmw_err *err)
 {
+    struct lmw_err shown = *err;
+    lmw_text_tame(shown.msg, true);
     cli_progress_end();
-    fprintf(stderr, "lmwatt: %s\n", err->msg);
+    fprintf(stderr, "lmwatt: %s\n", shown.msg);
     return 1;
 }
 

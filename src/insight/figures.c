@@ -333,7 +333,7 @@ static int quantiles(const struct lmw_frame *f, const struct lmw_frame_run *run,
 /* Repeats of a question are one trial: Wilson's n is questions. Unscored answers that are excluded
  * are NaN: they take their share of the questions along. */
 static struct lmw_interval accuracy(const struct lmw_frame *f, const struct lmw_frame_run *run,
-                                    int n_question)
+                                    const struct run_units *u)
 {
     struct lmw_interval out = {(double)NAN, (double)NAN, (double)NAN, 0};
     double sum = 0;
@@ -342,10 +342,10 @@ static struct lmw_interval accuracy(const struct lmw_frame *f, const struct lmw_
         sum += known ? f->v[LMW_V_ACC][i] : 0;
         out.n += known;
     }
-    double n = run->n ? (double)n_question * (double)out.n / (double)run->n : 0;
+    double n = run->n ? u->n_trial * (double)out.n / (double)run->n : 0;
     if (out.n > 0)
         out.value = sum / (double)out.n;
-    if (n > 1)
+    if (u->n_question > 1 && n > 1)
         lmw_wilson(out.value * n, n, 1.96, &out.lower, &out.upper);
     return out;
 }
@@ -359,8 +359,20 @@ int lmw_run_figures(const struct lmw_frame *f, int i_run, const struct run_units
     int rc = ratios(f, run, u, resample, figure, scratch, err);
     if (rc == LMW_OK)
         rc = quantiles(f, run, u->n_question, figure, scratch, err);
-    figure[LMW_FIG_ACCURACY] = accuracy(f, run, u->n_question);
+    figure[LMW_FIG_ACCURACY] = accuracy(f, run, u);
     return rc;
+}
+
+/* While units are questions yet; times: [n_question], zeroed. */
+static void count_repeats(struct run_units *u, int32_t *times, size_t n)
+{
+    double squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t before = times[u->unit[i]]++;
+        squares += 2 * (double)before + 1; /* (m + 1)^2 - m^2 */
+        u->n_most = before < u->n_most ? u->n_most : before + 1;
+    }
+    u->n_trial = n ? (double)n * (double)n / squares : 0;
 }
 
 int lmw_run_units(struct run_units *u, const struct lmw_frame *f, int run, int32_t *stamp,
@@ -370,7 +382,8 @@ int lmw_run_units(struct run_units *u, const struct lmw_frame *f, int run, int32
     *u = (struct run_units){.unit = LMW_NEW(arena, int32_t, r->n ? r->n : 1)};
     struct lmw_arena scratch = *arena;
     int32_t *unit = LMW_NEW(&scratch, int32_t, r->n ? r->n : 1);
-    if (!u->unit || !unit)
+    int32_t *times = LMW_NEW(&scratch, int32_t, r->n ? r->n : 1);
+    if (!u->unit || !unit || !times)
         return lmw_fail(err, LMW_ENOMEM, "no memory for %zu records", r->n);
     /* First each question's rank. Its stamp is the first record of it, which shows whether it is
      * this run's or an earlier run's, so that the stamps need no clearing. */
@@ -380,6 +393,7 @@ int lmw_run_units(struct run_units *u, const struct lmw_frame *f, int run, int32
             *s = (int32_t)i + 1;
         u->unit[i] = (size_t)*s == i + 1 ? u->n_question++ : u->unit[*s - 1];
     }
+    count_repeats(u, times, r->n);
     u->n_unit = lmw_units(unit, u->n_question);
     for (size_t i = 0; i < r->n; i++)
         u->unit[i] = unit[u->unit[i]];

@@ -8,6 +8,10 @@
 /* The run's questions as units, for what follows. */
 struct run_units {
     int n_unit, n_question;
+    int n_most; /* answers of the question that was asked most often */
+    /* Questions, as many as would tell as much if all were asked alike: (sum m)^2 / sum m^2 over
+     * their repeats m (Kish, "Survey Sampling", 1965, 8.2). */
+    double n_trial;
     int32_t *unit; /* [records of the run] */
 };
 /* stamp: [f->n_query], zeroed once and kept from run to run. */

@@ -102,6 +102,7 @@ static int summarise(const struct lmw_frame *f, int i, int32_t *stamp,
     if (rc < 0)
         return lmw_wrap(err, "run '%s'", run->run.name);
     s->n_question = u.n_question;
+    s->uneven = (int64_t)u.n_most * u.n_question != s->n_record;
     make_row(s);
     s->perplexity = mean_with_energy(f, run, LMW_V_PERPLEXITY);
     s->energy_bounds = (struct lmw_interval){.value = s->energy_j.value,

@@ -91,6 +91,7 @@ struct lmw_summary {
     int64_t params;         /* LMW_NULL */
     bool estimated;         /* joules are modelled, not measured: show ~ */
     bool mixed;             /* several models, machines or rails under this one name */
+    bool uneven;            /* some questions were asked more often than others */
     bool excludes_unscored; /* answers that could not be scored are in no accuracy, IPW or IPJ */
     int64_t n_record, n_failed, n_unscored, n_valid; /* n_valid: with a valid energy reading */
     int64_t n_question, n_imputed;

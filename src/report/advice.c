@@ -92,11 +92,15 @@ static bool may_be_alike(const struct lmw_summary *better, const struct lmw_summ
 static void put_rivals(const struct group *g, struct lmw_buf *out)
 {
     enum { NAMED = 2 };
-    int n = 0, rival[NAMED] = {0};
-    for (int i = 1; i < g->n; i++) {
+    int n = 0, n_other = 0, rival[NAMED] = {0};
+    while (n_other + 1 < g->n && isfinite(g->row[n_other + 1]->accuracy.value))
+        n_other++;
+    for (int i = 1; i <= n_other; i++) {
         if (may_be_alike(g->row[0], g->row[i]) && n++ < NAMED)
             rival[n - 1] = i;
     }
+    if (n_other == 0)
+        return; /* of the rest nothing was scored */
     if (isnan(g->row[0]->accuracy.lower)) {
         lmw_buf_str(out, "; without intervals it is not known whether the others differ");
     } else if (n == 0) {

@@ -63,7 +63,7 @@ static bool excluded(const struct lmw_summary *s, struct lmw_buf *out)
 
 static bool without_scores(const struct lmw_summary *s, struct lmw_buf *out)
 {
-    lmw_buf_printf(out, "%lld answers", (long long)s->n_unscored);
+    put_records(s, "answer", out);
     return isnan(s->accuracy.value);
 }
 
@@ -77,6 +77,13 @@ static bool one_question(const struct lmw_summary *s, struct lmw_buf *out)
 {
     put_records(s, "record", out);
     return s->n_question == 1;
+}
+
+static bool uneven(const struct lmw_summary *s, struct lmw_buf *out)
+{
+    lmw_buf_printf(out, "%lld answers to %lld questions", (long long)s->n_record,
+                   (long long)s->n_question);
+    return s->uneven;
 }
 
 static bool mixed(const struct lmw_summary *s, struct lmw_buf *out)
@@ -202,6 +209,8 @@ static const struct {
     {"No answer is right: look at some (`lmwatt export`), and at the scorer", never_right},
     {"One question only: nothing says how others would do, and there are no intervals",
      one_question},
+    {"Questions that were asked more often than others weigh more here, and once in `compare`",
+     uneven},
     {"Several models, machines or rails under the name of one run: one row hides that", mixed},
     {"Not finished; the same `lmwatt measure` goes on", unfinished},
     {"Idle power moved between start and end, and the net joules with it", drifted},

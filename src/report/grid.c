@@ -2,7 +2,6 @@
  * in one buffer, row by row. */
 #include "report/report.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,8 +39,7 @@ void lmw_grid_cell(struct lmw_grid *g, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(cell, sizeof cell, fmt, ap);
     va_end(ap);
-    for (char *c = cell; *c; c++) /* a line stays a line, whatever models are called */
-        *c = iscntrl((unsigned char)*c) ? ' ' : *c;
+    lmw_text_tame(cell, false); /* a line stays a line, whatever models are called */
     lmw_buf_put(&g->text, cell, strlen(cell) + 1);
     g->n_cell++;
 }

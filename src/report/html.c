@@ -2,8 +2,8 @@
  * (Debian's libjs-chart.js, embedded at build time), so it opens without a network and years from
  * now.
  *
- * What goes into HTML is escaped as text; what goes into the script is the JSON report, with "<"
- * written as \u003c so that no string can close the script element. */
+ * What goes into HTML is escaped as text, a blank in place of control characters; what goes into the script is the JSON report, with "<"
+ * written as \u003c so that no string can close the script element, and control characters so. */
 #include "report/columns.h"
 
 #include <string.h>
@@ -15,14 +15,16 @@ extern const size_t lmw_data_report_html_len, lmw_data_chart_js_len;
 
 static void escape(struct lmw_buf *out, const char *s)
 {
-    for (; s && *s; s++) {
-        switch (*s) {
+    while (s && *s) {
+        size_t control = lmw_control_len(s);
+        switch (control ? ' ' : *s) {
         case '&': lmw_buf_str(out, "&amp;"); break;
         case '<': lmw_buf_str(out, "&lt;"); break;
         case '>': lmw_buf_str(out, "&gt;"); break;
         case '"': lmw_buf_str(out, "&quot;"); break;
-        default: lmw_buf_put(out, s, 1);
+        default: lmw_buf_put(out, control ? " " : s, 1);
         }
+        s += control ? control : 1;
     }
 }
 
@@ -179,13 +181,24 @@ static int put_breakdowns(const struct lmw_report *r, struct lmw_buf *out, struc
     return LMW_OK;
 }
 
+/* The character of one to three bytes that a text begins with. */
+static unsigned code_point(const char *s, size_t n)
+{
+    const unsigned char *c = (const unsigned char *)s;
+    return n == 1   ? c[0]
+           : n == 2 ? (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu)
+                    : (c[0] & 0xfu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
+}
+
 static void put_script_text(struct lmw_buf *out, const struct lmw_buf *json)
 {
-    for (size_t i = 0; i < json->len; i++) {
-        if (json->ptr[i] == '<')
-            lmw_buf_str(out, "\\u003c");
+    for (const char *s = json->ptr, *end = s + json->len; s < end;) {
+        size_t n = *s == '<' ? 1 : *s == '\n' ? 0 : lmw_control_len(s);
+        if (n > 0)
+            lmw_buf_printf(out, "\\u%04x", code_point(s, n));
         else
-            lmw_buf_put(out, json->ptr + i, 1);
+            lmw_buf_put(out, s, n = 1);
+        s += n;
     }
 }
 

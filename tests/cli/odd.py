@@ -50,3 +50,7 @@ write("little", (LONG + "1", 10, {**little, "energy_uj": 100}), (LONG + "2", 10,
 with open("names", "w") as f:
     f.write(f"{LONG}1,{LONG}2")
 write("texts", ("u", 1, {"score": 1, "model": "a\nb", "note": "é" * 200}))
+
+# What a terminal would obey: a clear screen, a C1 control sequence, a change of direction.
+write("controls", ("c", 4, {"model": "a\x1b[2Jb\x9b2J\u202ec", "workload": "w\x07", "domain": "d\x1b]0;x", "score": first(2)}),
+      ("c\x1b[2J", 4, {"workload": "w\x07", "score": first(1)}))

@@ -137,6 +137,28 @@ static void bundles_are_as_wide_as_questions(void **state)
 }
 
 /* Asking the same question four times says nothing new about other questions. */
+/* Every answer counts once, so a question asked three times weighs three times; the interval knows
+ * that the four answers are worth (3 + 1)^2 / (9 + 1) = 1.6 questions. `compare` weighs each once. */
+static void uneven_repeats_are_said(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = run(f, "uneven");
+    for (int i = 0; i < 200; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "q%d", i);
+        struct lmw_record r = answer(name, i < 100);
+        for (r.repeat = 0; r.repeat < (i < 100 ? 3 : 1); r.repeat++)
+            put(f, id, &r);
+    }
+    const struct lmw_summary *s = summaries(f, 1);
+    double lower, upper;
+    lmw_wilson(0.75 * 160, 160, 1.96, &lower, &upper);
+    assert_true(s->uneven);
+    assert_near(s->figure[LMW_FIG_ACCURACY].value, 0.75, 1e-12);
+    assert_near(s->figure[LMW_FIG_ACCURACY].lower, lower, 1e-12);
+    assert_near(s->figure[LMW_FIG_ACCURACY].upper, upper, 1e-12);
+}
+
 static void repeats_are_no_questions(void **state)
 {
     struct fixture *f = *state;
@@ -145,6 +167,7 @@ static void repeats_are_no_questions(void **state)
     const struct lmw_summary *s = summaries(f, 2);
     assert_int_equal(s[1].n_record, 800);
     assert_int_equal(s[1].n_question, 200);
+    assert_false(s[1].uneven);
     for (int k = 0; k < LMW_FIG_POWER; k++) {
         const struct lmw_interval *a = &s[0].figure[k], *b = &s[1].figure[k];
         if (isnan(a->value))
@@ -216,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(over_which_records, setup, teardown),
         cmocka_unit_test_setup_teardown(bundles_are_as_wide_as_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(repeats_are_no_questions, setup, teardown),
+        cmocka_unit_test_setup_teardown(uneven_repeats_are_said, setup, teardown),
         cmocka_unit_test_setup_teardown(quantiles_cover, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOSTILE "</script><b>&\"x"
+#define HOSTILE "</script><b>&\"x\x01\x1b[2J\x7f\xc2\x9b\xe2\x80\xae"
 
 static struct lmw_summary measured(void)
 {
@@ -202,6 +202,8 @@ static void page_is_whole_and_escaped(void **state)
                      0);
     assert_null(strstr(out.ptr, "<b>"));
     assert_non_null(strstr(out.ptr, "&lt;b&gt;&amp;&quot;x"));
+    assert_null(strpbrk(out.ptr, "\x01\x1b\x7f"));
+    assert_null(strstr(out.ptr, "\xe2\x80\xae"));
     assert_null(strstr(out.ptr, "@TABLE@"));
     assert_null(strstr(out.ptr, "@DATA@"));
     assert_null(strstr(out.ptr, "src=\"http"));
