@@ -61,17 +61,21 @@ static int read_numbers(const char *option, const char *text, double from, doubl
 }
 
 /* Adds the names of a comma list. */
-static void read_names(const char *text, struct strs *out, struct lmw_arena *arena)
+static int read_names(const char *option, const char *text, struct strs *out,
+                      struct lmw_arena *arena)
 {
     lmw_str left = lmw_str_from(text);
     while (left.len) {
         const char *comma = memchr(left.ptr, ',', left.len);
         size_t n = comma ? (size_t)(comma - left.ptr) : left.len;
         const char *name = lmw_arena_str(arena, (lmw_str){left.ptr, n});
-        if (n && name && out->n < STRS_MAX)
+        if (n && (!name || out->n == STRS_MAX))
+            return cli_usage("route", "--%s takes up to %d names", option, STRS_MAX);
+        if (n)
             out->v[out->n++] = name;
         left = (lmw_str){left.ptr + n + !!comma, left.len - n - !!comma};
     }
+    return -1;
 }
 
 /* "16:0.3", up to a comma or the end; NULL when it is no such pair. */
@@ -198,11 +202,11 @@ static int read_fit(const struct texts *t, struct route_job *j)
 static int read_texts(const struct texts *t, struct route_job *j)
 {
     int rc = -1;
-    for (int i = 0; i < t->local.n; i++)
-        read_names(t->local.v[i], &j->local, &j->arena);
-    if (t->strategies)
-        read_names(t->strategies, &j->strategies, &j->arena);
-    if (!j->router_path && (!j->local.n || !j->cloud))
+    for (int i = 0; i < t->local.n && rc < 0; i++)
+        rc = read_names("local", t->local.v[i], &j->local, &j->arena);
+    if (rc < 0 && t->strategies)
+        rc = read_names("strategies", t->strategies, &j->strategies, &j->arena);
+    if (rc < 0 && !j->router_path && (!j->local.n || !j->cloud))
         rc = cli_usage("route",
                        j->local.n ? "--cloud RUN is needed" : "--local RUN[,RUN...] is needed");
     if (rc < 0 && t->strategies && !j->strategies.n)
@@ -231,11 +235,9 @@ static int read_texts(const struct texts *t, struct route_job *j)
 static int load(struct route_job *j, struct lmw_err *err)
 {
     char path[1024];
-    int rc = LMW_OK;
-    if (!j->store_path)
-        rc = lmw_store_default_path(path, sizeof path, err);
+    int rc = cli_store_path(j->store_path, path, sizeof path, err);
     if (rc == LMW_OK)
-        rc = lmw_store_open_existing(&j->store, j->store_path ? j->store_path : path, err);
+        rc = lmw_store_open_existing(&j->store, path, err);
     if (rc == LMW_OK && j->router_path)
         rc = route_open_router(j, err);
     if (rc == LMW_OK)

@@ -156,16 +156,24 @@ static void print_report(const struct lmw_fit_report *r, const struct lmw_router
     puts(".");
 }
 
+static void show_progress(void *arg, int fit, int n_fit)
+{
+    const struct route_job *j = arg;
+    cli_progress("fitting a %s router: %d of %d", j->fit.kind, fit + 1, n_fit);
+}
+
 int route_fit(struct route_job *j, struct lmw_err *err)
 {
     struct lmw_lessons l;
     struct lmw_fit_report report = {0};
-    cli_progress("fitting a %s router", j->fit.kind);
+    j->fit.progress = show_progress;
+    j->fit.progress_arg = j;
     int rc = lmw_lessons_load(&l, j->store, &j->routes, &j->arena, err);
     if (rc == LMW_OK && j->model)
         rc = route_embed(j, &l, err);
     if (rc == LMW_OK)
         rc = lmw_router_fit(&j->router, &l, &j->fit, &report, &j->arena, err);
+    cli_progress_end();
     if (rc == LMW_OK)
         rc = lmw_router_save(j->router, j->out, err);
     j->trust = report.trust;

@@ -113,6 +113,13 @@ static int64_t enrol(struct job *j, int fold, bool needs_text)
     return n;
 }
 
+/* Of the fits of a job: one for each fold, and the last for good. */
+static void tell_progress(const struct job *j, int fit)
+{
+    if (j->o->progress)
+        j->o->progress(j->o->progress_arg, fit, j->o->n_fold + 1);
+}
+
 /* A router fitted on all folds but one. */
 static int fit_without(struct job *j, int fold, struct lmw_router **out, struct lmw_err *err)
 {
@@ -159,6 +166,7 @@ static int cross_validate(struct job *j, double *trust, struct lmw_err *err)
     int rc = LMW_OK;
     for (int fold = 0; fold < j->o->n_fold && rc == LMW_OK; fold++) {
         struct lmw_router *r = NULL;
+        tell_progress(j, fold);
         rc = fit_without(j, fold, &r, err);
         for (int64_t q = 0; q < c->n && rc == LMW_OK; q++) {
             struct question x = {.feature = j->feature[q], .n_feature = j->n_feature[q]};
@@ -385,6 +393,23 @@ static int check(const struct lmw_lessons *l, const struct lmw_fit_options *o, s
     return LMW_OK;
 }
 
+/* What the router that is kept has beside what it learned: a threshold, and what it takes. */
+static int finish(struct lmw_router *r, const struct job *j, struct lmw_fit_report *report,
+                  struct lmw_err *err)
+{
+    const struct lmw_lessons *l = j->l;
+    struct lmw_router_info *i = &r->info;
+    int rc = LMW_OK;
+    i->n_repeat = l->n_signal[LMW_AGREEMENT] > 0 && i->tries_first ? l->n_repeat : 1;
+    i->threshold = j->o->threshold;
+    if (isnan(i->threshold))
+        rc = choose_threshold(j, report->trust, &i->threshold, *j->arena, err);
+    if (rc == LMW_OK)
+        rc = compare_with_oracle(j, i->threshold, report, *j->arena, err);
+    time_decisions(r, j);
+    return rc;
+}
+
 int lmw_router_fit(struct lmw_router **out, const struct lmw_lessons *l,
                    const struct lmw_fit_options *o, struct lmw_fit_report *report,
                    struct lmw_arena *arena, struct lmw_err *err)
@@ -400,19 +425,13 @@ int lmw_router_fit(struct lmw_router **out, const struct lmw_lessons *l,
     if (!report->trust)
         return lmw_fail(err, LMW_ENOMEM, "no memory for cross-validation");
     if ((rc = cross_validate(&j, report->trust, err)) < 0 ||
-        (rc = report_on(&j, report, *arena, err)) < 0 ||
-        (rc = fit_without(&j, o->all ? -1 : HELD_OUT, out, err)) < 0) {
+        (rc = report_on(&j, report, *arena, err)) < 0)
+        return rc;
+    tell_progress(&j, o->n_fold);
+    if ((rc = fit_without(&j, o->all ? -1 : HELD_OUT, out, err)) < 0 ||
+        (rc = finish(*out, &j, report, err)) < 0) {
         lmw_router_close(*out);
         *out = NULL;
-        return rc;
     }
-    struct lmw_router_info *i = &(*out)->info;
-    i->n_repeat = l->n_signal[LMW_AGREEMENT] > 0 && i->tries_first ? l->n_repeat : 1;
-    i->threshold = o->threshold;
-    if (isnan(o->threshold))
-        rc = choose_threshold(&j, report->trust, &i->threshold, *arena, err);
-    if (rc == LMW_OK)
-        rc = compare_with_oracle(&j, i->threshold, report, *arena, err);
-    time_decisions(*out, &j);
     return rc;
 }

@@ -175,6 +175,8 @@ static int read_info(struct lmw_router *r, const json_t *o, struct lmw_err *err)
     i->n_repeat = (int64_t)number(o, "n_repeat", 1, 1e6, &rc, err);
     i->n_fold = (int)number(o, "folds", 2, 1000, &rc, err);
     i->held_out = (int)number(o, "held_out", -1, i->n_fold - 1, &rc, err);
+    if (!json_is_integer(json_object_get(o, "seed")))
+        rc = lmw_fail(err, LMW_EFORMAT, "'seed' must be a whole number");
     i->seed = (uint64_t)json_integer_value(json_object_get(o, "seed"));
     return rc;
 }

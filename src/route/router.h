@@ -103,6 +103,8 @@ struct lmw_fit_options {
     double threshold; /* NaN: as `keep` says */
     double watts;     /* of the processor while it decides: its joules are an estimate by that */
     uint64_t seed;
+    void (*progress)(void *arg, int fit, int n_fit); /* before each fit; or NULL */
+    void *progress_arg;
 };
 
 enum { LMW_CALIBRATION_BINS = 10 };

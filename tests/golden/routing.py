@@ -99,6 +99,51 @@ def check_strategies(right, joules, db):
     check(by["oracle"]["compute_saving"] is None and by["oracle"]["cost_saving"] is None, "unknown is null")
 
 
+def hull_height(points, price):
+    """The best accuracy that a coin between two of the points buys for the price."""
+    best = max((a for p, a in points if p <= price), default=0)
+    for p, a in points:
+        for r, b in points:
+            if p <= price < r and b > a:
+                best = max(best, a + (b - a) * (price - p) / (r - p))
+    return best
+
+
+def reaching(gains, part):
+    for (x, low), (y, high) in zip([(0, 0), *gains], gains):
+        if high >= part:
+            return y if y == 0 else x + (part - low) / (high - low) * (y - x)
+    return None
+
+
+def check_curves(right, joules, db):
+    out = ask("simulate", "--store", db, "--local", ",".join("r/" + m for m in LOCAL), "--cloud", "r/" + cloud, "--curve")
+    n = len(right)
+    mean = {m: sum(joules[k][m] for k in right) / n for m in MODELS}
+    accuracy = {m: sum(right[k][m] == "1" for k in right) / n for m in MODELS}
+    cheapest = min(LOCAL, key=lambda m: mean[m])
+    low, high, gap = min(mean.values()), max(mean.values()), accuracy[cloud] - accuracy[cheapest]
+    choice = {k: oracle(k, right, joules) for k in right}
+    # to the cloud first: what only it knows, then what nobody does, what both do, what only a local model does
+    order = sorted(right, key=lambda k: 3 - int(right[k][cloud]) if choice[k] != cloud else 1 - int(right[k][cloud]))
+    for c in out["curves"]:
+        points = [(p["price"] / 1e-6, p["accuracy"]) for p in c["points"]]
+        gains = [(p["share_cloud"], (p["accuracy"] - accuracy[cheapest]) / gap) for p in c["points"]]
+        area = sum((y - x) * (a + b) / 2 for (x, a), (y, b) in zip(gains, gains[1:]))
+        near(c["apgr"], area, "APGR of " + c["name"], 1e-9)
+        near(c["cpt50"], reaching(gains, 0.5), "CPT(50) of " + c["name"], 1e-9)
+        near(c["cpt80"], reaching(gains, 0.8), "CPT(80) of " + c["name"], 1e-9)
+        ends = [(mean[m], accuracy[m]) for m in (cheapest, cloud)]
+        heights = [hull_height(points + ends, low + (high - low) * (i + 0.5) / 500) for i in range(500)]
+        near(c["aiq"], sum(heights) / 500, "AIQ of " + c["name"], 1e-4)
+        for i in (0, 13, 50, 100):
+            sent = set(order[:n * i // 100])
+            used = {k: cloud if k in sent else cheapest if choice[k] == cloud else choice[k] for k in right}
+            if c["name"] == "oracle":
+                near(c["points"][i]["accuracy"], sum(right[k][used[k]] == "1" for k in right) / n, "curve")
+                near(c["points"][i]["price"] / 1e-6, sum(joules[k][used[k]] for k in right) / n, "curve", 1)
+
+
 def check_router(right, db, path):
     local = "r/Meta-Llama-3_1-8B-Instruct"
     out = ask("fit", "--store", db, "--local", local, "--cloud", "r/" + cloud, "--kind", "logistic", "-o", path)
@@ -130,6 +175,7 @@ def main():
         write_records(right, chars, records)
         lmwatt("import", records, "--run", "r", "--store", db)
         check_strategies(right, joules, db)
+        check_curves(right, joules, db)
         check_router(right, db, temp + "/router.json")
     print("failed" if n_bad else "as computed here")
     sys.exit(n_bad > 0)

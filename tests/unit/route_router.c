@@ -166,6 +166,66 @@ static void finds_nothing_where_nothing_is(void **state)
     }
 }
 
+/* AUC, Brier score and calibration by counting every pair and every answer. */
+static void figures_by_brute_force(void **state)
+{
+    struct fixture *f = *state;
+    struct lmw_fit_report report;
+    lmw_router_close(fit(f, "knn", &report));
+    double ordered = 0, pairs = 0, squares = 0, n[10] = {0}, trust[10] = {0}, right[10] = {0};
+    for (int i = 0; i < 2 * N; i++) {
+        double t = report.trust[i];
+        int bin = t < 1 ? (int)(10 * t) : 9;
+        squares += (t - f->right[i]) * (t - f->right[i]) / (2 * N);
+        n[bin]++;
+        trust[bin] += t;
+        right[bin] += f->right[i];
+        for (int k = 0; f->right[i] && k < 2 * N; k++) {
+            pairs += !f->right[k];
+            ordered += f->right[k] ? 0 : t > report.trust[k] ? 1 : t == report.trust[k] ? 0.5 : 0;
+        }
+    }
+    assert_true(fabs(report.auc - ordered / pairs) < 1e-12);
+    assert_true(fabs(report.brier - squares) < 1e-12);
+    for (int b = 0; b < LMW_CALIBRATION_BINS; b++) {
+        assert_true((double)report.bin[b].n == n[b]);
+        assert_true(n[b] == 0 || fabs(report.bin[b].trust - trust[b] / n[b]) < 1e-12);
+        assert_true(n[b] == 0 || fabs(report.bin[b].right - right[b] / n[b]) < 1e-12);
+    }
+}
+
+static void count_fit(void *arg, int i_fit, int n_fit)
+{
+    int *n = arg;
+    assert_int_equal(i_fit, (*n)++);
+    assert_int_equal(n_fit, options.n_fold + 1);
+}
+
+/* Answers that are all right, or all wrong, teach a rate and no order; and every fit is told of. */
+static void one_class(void **state)
+{
+    struct fixture *f = *state;
+    for (int all = 0; all < 2; all++) {
+        memset(f->right, all, N * 2);
+        for (int k = 0; lmw_router_kinds[k]; k++) {
+            struct lmw_fit_report report;
+            struct lmw_router *r;
+            struct lmw_fit_options o = options;
+            int n_fit = 0;
+            o.kind = lmw_router_kinds[k];
+            o.progress = count_fit;
+            o.progress_arg = &n_fit;
+            assert_int_equal(lmw_router_fit(&r, &f->l, &o, &report, &f->scratch.arena, &f->err),
+                             0);
+            assert_int_equal(n_fit, options.n_fold + 1);
+            assert_true(isnan(report.auc) && report.brier_of_base == 0);
+            for (int i = 0; i < 2 * N; i++)
+                assert_true(fabs(report.trust[i] - all) < 0.1);
+            lmw_router_close(r);
+        }
+    }
+}
+
 static void keeps_the_quality_asked_for(void **state)
 {
     struct fixture *f = *state;
@@ -512,6 +572,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(finds_what_there_is, setup, teardown),
         cmocka_unit_test_setup_teardown(finds_nothing_where_nothing_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(figures_by_brute_force, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_class, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_the_quality_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fold_is_not_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(the_same_when_read_back, setup, teardown),
