@@ -38,7 +38,7 @@ struct lmw_meter {
     char why[MAX_SERIES][240]; /* the last read that failed */
     struct lmw_sampling sampling;
     int n;
-    char basis[256];
+    char basis[MAX_SERIES * 52];
     double interval_ns;
     int64_t settle_ns;
     struct known_spans known;
@@ -240,14 +240,29 @@ static void read_stream(struct lmw_meter *m, int i, int64_t now_ns, uint32_t fla
     }
 }
 
+/* Whether the machine slept since the last look. Clocks are looked at one after the other: a stall
+ * in between makes the first difference too large and the second, the other way round, too small. */
+static bool has_slept(struct lmw_meter *m, int64_t now_ns)
+{
+    int64_t at_most = lmw_boot_ns() - now_ns;
+    if (at_most - m->asleep_ns <= SUSPEND_NS) {
+        m->asleep_ns = at_most < m->asleep_ns ? at_most : m->asleep_ns;
+        return false;
+    }
+    int64_t at_least = lmw_boot_ns();
+    at_least -= lmw_now_ns();
+    bool slept = at_least - m->asleep_ns > SUSPEND_NS;
+    m->asleep_ns = slept ? at_least : m->asleep_ns;
+    return slept;
+}
+
 /* Reads every source under the lock; the time they stand for. */
 static int64_t read_all(struct lmw_meter *m, uint32_t flags)
 {
     pthread_mutex_lock(&m->lock);
-    int64_t t = lmw_now_ns(), asleep = lmw_boot_ns() - t;
-    if (asleep - m->asleep_ns > SUSPEND_NS)
+    int64_t t = lmw_now_ns();
+    if (has_slept(m, t))
         flags |= S_SUSPEND;
-    m->asleep_ns = asleep;
     m->sampling.n_poll += !(flags & S_MARK);
     m->sampling.n_late += !!(flags & S_LATE);
     m->sampling.n_suspend += !!(flags & S_SUSPEND);

@@ -131,6 +131,7 @@ struct lmw_rail {
     const char *name; /* the source's */
     int64_t energy_uj;
 };
+enum { LMW_MAX_RAIL = 64 }; /* no total has more */
 int lmw_meter_rails(struct lmw_meter *m, const struct lmw_span *span, struct lmw_energy *out,
                     struct lmw_rail *rails, int cap, struct lmw_err *err);
 /* The same of n spans of which some may overlap, out[n]; see lmw_trace_share(). */

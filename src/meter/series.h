@@ -39,7 +39,7 @@ struct sample {
     uint32_t flags;
 };
 
-enum { MAX_SERIES = 64 }; /* that make one total */
+enum { MAX_SERIES = LMW_MAX_RAIL };
 struct series {
     struct lmw_source_info info;
     int index; /* in the total it is a part of */

@@ -51,17 +51,15 @@ static void fill_record(struct lmw_record *r, const struct lmw_energy *e,
                            : LMW_NULL;
 }
 
-enum { MAX_RAIL = 24 }; /* by their longest names these fit energy_book's text */
-
 /* Asks the meter, and keeps what each of its sources measured as {"rapl:package-0": uJ, ...}. */
 static int ask_meter(struct energy_book *b, const struct lmw_span *span, struct lmw_energy *e,
                      struct lmw_err *err)
 {
-    struct lmw_rail rails[MAX_RAIL];
-    int n = lmw_meter_rails(b->meter, span, e, rails, MAX_RAIL, err);
+    struct lmw_rail rails[LMW_MAX_RAIL];
+    int n = lmw_meter_rails(b->meter, span, e, rails, LMW_MAX_RAIL, err);
     json_t *o = json_object();
     b->rails[0] = 0;
-    if (n < 0 || !e->valid || n > MAX_RAIL) {
+    if (n < 0 || !e->valid) {
         json_decref(o);
         return n < 0 ? n : LMW_OK;
     }

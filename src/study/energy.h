@@ -34,7 +34,7 @@ struct energy_book {
     double sum_uj;                   /* of the valid ones */
     char reason[320];                /* why the first invalid one is */
     struct lmw_energy last;          /* of the record that is being stored: it points in here */
-    char rails[2048];                /* and here: its joules by source, JSON */
+    char rails[80 * LMW_MAX_RAIL];   /* and here: its joules by source, JSON */
 };
 
 /* Fills the record's energy as far as it is known, and remembers it when that is not yet. Before

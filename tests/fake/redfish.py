@@ -56,6 +56,8 @@ MACHINES = {
     "nested": members("Board", "Tray", "GPU") | chassis("Board", around="Tray", metrics=watts(700)) |
     chassis("Tray", metrics=watts(900)) | chassis("GPU", around="Board", metrics=watts(600)),
     "two": members("A", "B") | chassis("A", metrics=watts(110)) | chassis("B", metrics=watts(120)),
+    "partly": members("Gone", "1") | chassis("1", metrics=watts(160)),
+    "inside": members("Gone", "1") | chassis("1", around="Gone", metrics=watts(160)),
     "zero": members("1") | chassis("1", power=control(("System", 0))),
     "parts": members("1") | chassis("1", power=control(("System", None), ("CPU", 100))),
     "garbage": {CHASSIS: "<html>"},

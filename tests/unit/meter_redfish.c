@@ -16,10 +16,23 @@
 #include "base/clock.h"
 #include "meter/meter.h"
 
-static char *const machines[] = {
-    (char *)"new",       (char *)"old",    (char *)"mean",  (char *)"joules", (char *)"kwh",
-    (char *)"nested",    (char *)"two",    (char *)"zero",  (char *)"parts",  (char *)"garbage",
-    (char *)"elsewhere", (char *)"locked", (char *)"flaky", (char *)"moved",  NULL};
+static char *const machines[] = {(char *)"new",
+                                 (char *)"old",
+                                 (char *)"mean",
+                                 (char *)"joules",
+                                 (char *)"kwh",
+                                 (char *)"nested",
+                                 (char *)"two",
+                                 (char *)"zero",
+                                 (char *)"parts",
+                                 (char *)"garbage",
+                                 (char *)"elsewhere",
+                                 (char *)"locked",
+                                 (char *)"flaky",
+                                 (char *)"moved",
+                                 (char *)"partly",
+                                 (char *)"inside",
+                                 NULL};
 enum { N_MACHINE = sizeof machines / sizeof *machines - 1, MAX = 32 };
 
 /* One process that is them all, another that is one behind TLS. */
@@ -175,6 +188,17 @@ static void a_chassis_contains_those_inside_it(void **state)
 {
     draws("nested", "", 900);
     draws("nested", "/redfish/v1/Chassis/GPU/", 600);
+}
+
+/* A chassis that cannot be asked hides no other, unless it contains it. */
+static void one_that_fails_is_passed_over(void **state)
+{
+    struct lmw_meter *m;
+    struct lmw_err err;
+    draws("partly", "", 160);
+    assert_int_equal(open_machine("inside", "", &m, &err), LMW_EUNAVAILABLE);
+    assert_non_null(strstr(err.msg, "Chassis/Gone"));
+    draws("inside", "/redfish/v1/Chassis/1", 160);
 }
 
 static void one_of_two_is_named_by_its_path(void **state)
@@ -348,6 +372,7 @@ int main(void)
         cmocka_unit_test(the_newer_resource_is_taken_first),
         cmocka_unit_test(the_first_power_control_is_the_machine),
         cmocka_unit_test(a_chassis_contains_those_inside_it),
+        cmocka_unit_test(one_that_fails_is_passed_over),
         cmocka_unit_test(one_of_two_is_named_by_its_path),
         cmocka_unit_test(a_path_that_moved_is_followed),
         cmocka_unit_test(joules_are_a_counter),

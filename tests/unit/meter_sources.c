@@ -466,6 +466,26 @@ static void a_package_is_counted_once(void **state)
     remove_root(&x);
 }
 
+static void a_basis_names_all_its_rails(void **state)
+{
+    struct machine x = bare();
+    struct lmw_rail rails[LMW_MAX_RAIL];
+    struct lmw_energy e;
+    for (int i = 0; i < 40; i++) {
+        char path[128], name[32];
+        snprintf(path, sizeof path, "class/powercap/intel-rapl:%d", i);
+        snprintf(name, sizeof name, "package-%d", i);
+        zone(&x, path, name);
+    }
+    start(&x, "rapl");
+    const char *basis = lmw_meter_basis(x.m);
+    assert_string_equal(basis + strlen(basis) - 16, "+rapl:package-39");
+    struct lmw_span span = {lmw_meter_mark(x.m), LMW_NULL, lmw_meter_mark(x.m)};
+    assert_int_equal(lmw_meter_rails(x.m, &span, &e, rails, LMW_MAX_RAIL, &x.err), 40);
+    assert_string_equal(rails[39].name, "rapl:package-39");
+    end(&x);
+}
+
 static void zones_are_found_without_their_links(void **state)
 {
     static const char *const roots[] = {"class/powercap", "devices/virtual/powercap"};
@@ -557,6 +577,8 @@ static void battery_power_of_0_is_no_reading(void **state)
 {
     struct machine x = bare();
     pack(&x, "BAT0", "Discharging", 0);
+    assert_string_equal(chosen(x.root), "estimate");
+    pack(&x, "BAT0", "Discharging", 0xffffffff);
     assert_string_equal(chosen(x.root), "estimate");
     put(&x, "sys/class/power_supply/BAT0/current_now", "-1000000\n");
     put(&x, "sys/class/power_supply/BAT0/voltage_now", "12000000\n");
@@ -687,6 +709,7 @@ int main(void)
         cmocka_unit_test(samples_that_were_overwritten_are_counted),
         cmocka_unit_test(battery_power_has_no_sign_and_needs_discharging),
         cmocka_unit_test(a_package_is_counted_once),
+        cmocka_unit_test(a_basis_names_all_its_rails),
         cmocka_unit_test(zones_are_found_without_their_links),
         cmocka_unit_test(a_total_says_what_it_lacks),
         cmocka_unit_test(of_two_batteries_one_may_rest),

@@ -265,6 +265,29 @@ static void another_clocks_lines_are_placed_by_when_they_come(void **state)
     end(&w);
 }
 
+/* Forward by a day, and back by two: three lines in a row are believed. */
+static void a_clock_that_is_set_is_followed(void **state)
+{
+    struct wall w;
+    static const int64_t day_ns = 86400 * S;
+    int64_t ahead = 1000000 * S - lmw_now_ns(), edge[2] = {0, 0};
+    begin(&w, "timestamp_ns,watts");
+    put_values(&w, ahead, (double[]){10, 10, -1});
+    start(&w);
+    for (int i = 0; i < 36; i++) {
+        lmw_sleep_until_ns(lmw_now_ns() + 20000000);
+        int64_t t = lmw_now_ns(), set = i < 4 ? 0 : i < 14 ? day_ns : -day_ns;
+        put(&w, "%lld,%d\n", (long long)(t + ahead + set), i >= 20 && i < 30 ? 40 : 10);
+        lmw_meter_mark(w.m);
+        if (i == 22 || i == 28)
+            edge[i == 28] = t;
+    }
+    power_of(&w, edge[0], edge[1], 40000, 0);
+    lmw_meter_stop(w.m);
+    says(lmw_meter_note(w.m, chosen(&w)), "4 lines not understood");
+    end(&w);
+}
+
 static void a_stated_offset_moves_the_lines(void **state)
 {
     struct wall w;
@@ -381,6 +404,7 @@ int main(void)
         cmocka_unit_test(what_is_no_text_is_told_as_text),
         cmocka_unit_test(walls_of_one_name_are_told_apart),
         cmocka_unit_test(another_clocks_lines_are_placed_by_when_they_come),
+        cmocka_unit_test(a_clock_that_is_set_is_followed),
         cmocka_unit_test(a_stated_offset_moves_the_lines),
         cmocka_unit_test(a_file_that_was_cut_or_replaced_is_followed),
         cmocka_unit_test(a_fifo_does_not_block),

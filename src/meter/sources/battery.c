@@ -48,12 +48,18 @@ static bool rests(struct source *s, const char *status)
     return false;
 }
 
+/* mW of a battery: firmware says 0 or all ones where it does not know. */
+static bool is_power(int64_t mw)
+{
+    return mw > 0 && mw < 1000000;
+}
+
 static int read_power(struct source *s, int64_t *value, struct lmw_err *err)
 {
     int64_t uw = 0, ua, uv;
     bool told = lmw_source_file_i64(&s->file[POWER], &uw, NULL) == LMW_OK;
     *value = llabs(uw) / 1000;
-    if (*value > 0)
+    if (is_power(*value))
         return LMW_OK;
     int rc = lmw_source_file_i64(&s->file[CURRENT], &ua, err);
     if (rc == LMW_OK)
@@ -62,7 +68,7 @@ static int read_power(struct source *s, int64_t *value, struct lmw_err *err)
         return lmw_wrap(err, "neither power_now nor current_now and voltage_now");
     if (rc == LMW_OK)
         *value = (int64_t)((double)llabs(ua) * (double)llabs(uv) * 1e-9);
-    if (*value > 0 && *value < 1000000)
+    if (is_power(*value))
         return LMW_OK;
     return lmw_fail(err, LMW_EUNAVAILABLE,
                     "%s: discharges at %lld W, so the firmware has no reading", s->info.name,

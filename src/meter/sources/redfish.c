@@ -309,20 +309,26 @@ static int find_chassis(struct redfish *r, struct redfish_figure *f, struct lmw_
 {
     static const char collection[] = "/redfish/v1/Chassis";
     char member[REDFISH_MEMBERS][REDFISH_LINK];
-    struct redfish_chassis c[REDFISH_MEMBERS];
+    struct redfish_chassis c[REDFISH_MEMBERS], lost[REDFISH_MEMBERS];
+    struct lmw_err why;
     lmw_str doc;
-    int rc = get(r, collection, &doc, err), n = 0;
+    int rc = get(r, collection, &doc, err), n = 0, n_lost = 0;
     int n_member = rc < 0 ? rc : lmw_redfish_members(doc, member, err);
     if (n_member < 0)
         return lmw_wrap(err, "%s", collection);
     for (int i = 0; i < n_member; i++) {
-        if ((rc = get(r, member[i], &doc, err)) < 0)
-            return rc;
+        if (get(r, member[i], &doc, &why) < 0) {
+            memcpy(lost[n_lost++].self, member[i], REDFISH_LINK);
+            continue;
+        }
         if (lmw_redfish_chassis(doc, &c[n], NULL) < 0 || look_at(r, &c[n], f, NULL) < 0)
             continue;
         memcpy(c[n++].self, member[i], REDFISH_LINK);
     }
     const struct redfish_chassis *one = outermost(r, c, n, err);
+    /* It may have been the machine's: what is inside it is less. */
+    if (n_lost && (n == 0 || (one && is_among(lost, n_lost, one->around))))
+        return lmw_fail(err, LMW_EUNAVAILABLE, "%.200s", why.msg);
     return one ? look_at(r, one, f, err) : LMW_EUNAVAILABLE;
 }
 

@@ -38,7 +38,13 @@
 #include "meter/line.h"
 #include "meter/sources/apple.h"
 
-enum { BUFFER = 4096, MAX_LINE = 256, MAX_LINES = 2000 /* at once */, SILENT_PERIODS = 5 };
+enum {
+    BUFFER = 4096,
+    MAX_LINE = 256,
+    MAX_LINES = 2000 /* at once */,
+    SILENT_PERIODS = 5,
+    SET_LINES = 3
+};
 static const int64_t SECOND = 1000000000;
 static const int64_t FIND_NS = 5000000000, SAME_CLOCK_NS = 300000000000;
 static const int64_t DRIFT = 5000;     /* another clock: 200 ppm, twice what crystals are off by */
@@ -64,6 +70,8 @@ struct wall {
     int64_t shift_ns;                 /* from its time to ours */
     int64_t last_ns, heard_ns;        /* the last sample, and when we had it */
     int64_t their_last_ns, period_ns; /* by the lines' own clock */
+    int64_t far_ns;                   /* of n_far lines in a row far from those before, the last */
+    int n_far;
     bool any, silent, holds;
     struct sample held; /* behind a gap, or from before sampling began */
     int64_t n_bad;
@@ -214,6 +222,28 @@ static bool to_our_time(struct wall *w, int64_t *t_ns, int64_t now_ns)
     return true;
 }
 
+/* Moves *t_ns to our clock, or refuses it. A device whose own clock was set is believed when SET_LINES
+ * lines in a row say so. */
+static bool place(struct wall *w, int64_t *t_ns, int64_t now_ns)
+{
+    int64_t their_ns = *t_ns;
+    bool back = w->clock == CLOCK_ANOTHER && w->their_last_ns - their_ns > SAME_CLOCK_NS;
+    if (!back && to_our_time(w, t_ns, now_ns)) {
+        w->n_far = 0;
+        return true;
+    }
+    if (their_ns < 0 || their_ns > MAX_TIME)
+        return false;
+    bool near = w->n_far > 0 && their_ns > w->far_ns && their_ns - w->far_ns < SAME_CLOCK_NS;
+    w->n_far = near ? w->n_far + 1 : 1;
+    w->far_ns = *t_ns = their_ns;
+    if (w->n_far < SET_LINES)
+        return false;
+    w->clock = CLOCK_UNKNOWN;
+    w->their_last_ns = w->n_far = 0;
+    return to_our_time(w, t_ns, now_ns);
+}
+
 static int64_t patience(const struct wall *w)
 {
     int64_t ns = w->period_ns ? SILENT_PERIODS * w->period_ns : 60 * SECOND;
@@ -252,14 +282,14 @@ static bool take(struct wall *w, lmw_str line, int64_t now_ns, struct sample *ou
 {
     if (!parse(w, line, out))
         return false;
-    int64_t their_ns = out->t_ns, before_ns = w->their_last_ns;
-    if (!to_our_time(w, &out->t_ns, now_ns)) {
+    int64_t their_ns = out->t_ns;
+    if (!place(w, &out->t_ns, now_ns)) {
         complain(w, "a time more than 5 minutes from now");
         return false;
     }
-    learn_period(w, their_ns);
-    if (their_ns < before_ns)
+    if (their_ns < w->their_last_ns)
         complain(w, "a time earlier than that of the line before");
+    learn_period(w, their_ns);
     /* When the shift of another clock has just got smaller, the line before stands here. */
     return !w->any || out->t_ns > w->last_ns;
 }
