@@ -142,6 +142,7 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
 static void search_shift(struct search *s)
 {
     double max = s->u->shift_max_s, sd = s->u->shift_sd_s;
+    try_shift(s, sd > 0 ? -0.5 * max : 0, sd);
     for (int k = 0; k <= 4 && max > 0.002; k++) {
         if (k == (sd > 0 ? 2 : 0)) /* where the search began */
             continue;
@@ -158,13 +159,16 @@ static void search_shift(struct search *s)
  * the span before ended, which saves most of the way. */
 static const struct filter *search(struct search *s, struct noise_level *noise)
 {
-    const struct ticks *u = s->u;
+    bool is_first = noise->n_span == 0;
     s->likelihood = -HUGE_VAL;
     s->q = noise->q;
     s->tau = noise->tau;
-    try_shift(s, u->shift_sd_s > 0 ? -0.5 * u->shift_max_s : 0, u->shift_sd_s);
     search_shift(s);
     search_noise(s, noise);
+    if (is_first && s->n_mode > 1) { /* what they were by a level that was not the series' */
+        s->n_mode = 0;
+        search_shift(s);
+    }
     for (int k = 0; k < 2 && s->best_shift_sd_s > 0.001; k++)
         try_shift(s, s->best_shift_s + s->best->x[SHIFT], s->best_shift_sd_s);
     return s->likelihood > -HUGE_VAL ? s->best : NULL;

@@ -7,16 +7,26 @@
  *     reading(t) = idle + step * share(t - W, t),   least squares over the readings around a span
  *
  * with a step for what runs before the first token and one for what runs after it, where these are
- * known: a prefill that draws little would else look like a lag.
+ * known: a prefill that draws little would else look like a lag. A log is asked once, with all of
+ * its spans: what one query leaves open the others tell.
+ *
+ * Queries differ, and so do the powers inside them: residues last. So the squares are those of the
+ * residues' innovations (Cochrane and Orcutt 1949): from reading, constant and loads what the one
+ * before foretells is taken, rho = exp(-dt / memory), the memory being what the residues of plain
+ * least squares show. What is left then is what the edges say, whatever the level of each query.
+ *
  * W is sought on a grid of ratio 1.06 from 10 ms (the moment) to 8 s, fine enough to tell windows
- * that leave the same part of a cycle over, then between its neighbours.
- * A value counts once, when it was made (tick.c); what is not known of that is part of W's error.
- * It is believed only if the load explains half of the readings' variance, and if every W that
- * explains them not significantly worse (by an F test with as many degrees as there are windows
- * in the time) is within a factor of 1.5, or is 50 ms or less. Else nothing is learned: too few
- * queries, all lengths alike, or gaps and queries that fit whole into W. What is known then is the
- * longest W of those that explain them as well; and where the load explains nothing, or there is
- * next to nothing to explain, that nobody states a mean over more than 5 s as a power. */
+ * that leave the same part of a cycle over; then, where one suits better than its neighbours,
+ * between these. A value counts once, when it was made (tick.c); what is not known of that is part
+ * of W's error, and where it may be up to a row's time old each W is given the age that suits it
+ * best.
+ *
+ * The likeliest is believed, is `sure`, only if the load tells at all, if every W that explains the
+ * readings not significantly worse is within a factor of 1.5, or is 50 ms or less, and if readings
+ * whose windows hold an edge are explained about as well as others: else they are no means.
+ * What is known of one that is not sure is the longest W that explains them as well; and where the
+ * load explains nothing, or there is next to nothing to explain, that nobody states a mean over
+ * more than 5 s as a power. */
 #include "meter/lag.h"
 
 #include <math.h>
@@ -24,8 +34,13 @@
 #include "base/record.h"
 #include "meter/tick.h"
 
-enum { MAX_SPANS = 128, MIN_SPANS = 6, N_GRID = 116, N_FINE = 17 };
-static const double LEAST_S = 0.01, RATIO = 1.06, MOMENT_S = 0.05, F_95 = 4, MOST_S = 5;
+enum { MIN_SPANS = 6, FEW = 8, N_GRID = 116, N_FINE = 17, N_AGE = 5 };
+/* A live span asks those around it; a log is asked once. */
+enum { NEAR_SPANS = 128, NEAR_READINGS = MAX_TICKS, MAX_SPANS = 1024, MAX_READINGS = 4096 };
+static const double LEAST_S = 0.01, RATIO = 1.06, MOMENT_S = 0.05, MOST_S = 5;
+/* F of a window that is still alike, at three times the 95 % of normal innovations, for these have
+ * long tails; and of a load that tells, out of reach for the best of all windows by chance. */
+static const double F_ALIKE = 12, F_TELLS = 30;
 
 /* Stretches in which something ran, in order of time. */
 struct stretches {
@@ -36,8 +51,14 @@ struct lag {
     double start_s, end_s; /* of all that ran */
     struct stretches whole,
         decode; /* queries, or what of them is before the first token; the rest */
-    struct ticks readings;
+    int n;
+    double t_s[MAX_READINGS], w[MAX_READINGS]; /* the readings */
+    double max_age_s;                          /* they may have been so old when they were read */
+    double made_sd_s;                          /* of when they were made */
+    double memory_s;                           /* of the residues */
 };
+
+/* ---- what ran, and what was read ---- */
 
 static void take_stretch(struct stretches *x, double a, double b)
 {
@@ -49,22 +70,21 @@ static void take_stretch(struct stretches *x, double a, double b)
     x->ran_s[i] = i ? x->ran_s[i - 1] + x->end_s[i - 1] - x->start_s[i - 1] : 0;
 }
 
-/* The known spans nearest to this one, as stretches that do not overlap. */
-static int take_spans(struct lag *l, const struct known_spans *known, const struct lmw_span *span)
+/* At most `most` known spans, those nearest to t_ns, as stretches that do not overlap. */
+static int take_spans(struct lag *l, const struct known_spans *known, int64_t t_ns, int most)
 {
-    int at = 0, n = 0;
-    while (at < known->n && known->v[at].start_ns < span->start_ns)
-        at++;
-    int from = at > MAX_SPANS / 2 ? at - MAX_SPANS / 2 : 0;
+    int at = lmw_spans_after(known, t_ns), n = 0;
     double last = -HUGE_VAL;
-    for (int i = from; i < known->n && n < MAX_SPANS; i++) {
+    l->whole.n = l->decode.n = 0;
+    l->start_s = l->end_s = 0;
+    for (int i = at > most / 2 ? at - most / 2 : 0; i < known->n && n < most; i++) {
         const struct lmw_span *x = &known->v[i];
-        double a = fmax(last, (double)(x->start_ns - span->start_ns) * 1e-9);
-        double b = (double)(x->end_ns - span->start_ns) * 1e-9, split = b;
+        double a = fmax(last, (double)(x->start_ns - t_ns) * 1e-9);
+        double b = (double)(x->end_ns - t_ns) * 1e-9, split = b;
         if (b <= a)
             continue;
         if (x->first_ns != LMW_NULL)
-            split = fmax(a, (double)(x->first_ns - span->start_ns) * 1e-9);
+            split = fmax(a, (double)(x->first_ns - t_ns) * 1e-9);
         take_stretch(&l->whole, a, split);
         take_stretch(&l->decode, split, b);
         l->start_s = n++ ? l->start_s : a;
@@ -73,152 +93,306 @@ static int take_spans(struct lag *l, const struct known_spans *known, const stru
     return n;
 }
 
-/* Readings that were new, and when they were made: those before the span, and after it where these
+/* The samples from i on that hold no more new values than there is room for at once. */
+static int64_t chunk_end(const struct series *s, int64_t i, int64_t to)
+{
+    enum { MANY = 16 * MAX_TICKS };
+    int64_t stop = to - i > MANY ? i + MANY : to;
+    for (int changes = 0; ++i < stop && changes < MAX_TICKS - 2;)
+        changes += series_at(s, i)->v != series_at(s, i - 1)->v;
+    return i;
+}
+
+/* Readings that were new, and when they were made: those before t_ns, and after it where these
  * are few; from the first known span to after_s behind the last. */
 static void take_readings(struct lag *l, const struct series *s, int64_t first, int64_t n,
-                          const struct known_spans *known, const struct lmw_span *span,
-                          double after_s)
+                          const struct known_spans *known, int64_t t_ns, double after_s, int most)
 {
-    int64_t origin = span->start_ns, at = lmw_series_lower(s, first, n, origin);
-    int64_t i = lmw_series_lower(s, first, n, origin + (int64_t)(l->start_s * 1e9));
-    int64_t to = lmw_series_upper(s, i, n, origin + (int64_t)((l->end_s + after_s) * 1e9));
-    l->readings.t0_ns = origin;
-    lmw_ticks_readings(&l->readings, s, at - i > MAX_TICKS ? at - MAX_TICKS : i, to,
-                       lmw_ticks_renewal_s(s, known, first, n - 1));
-}
-
-/* For how long they ran before t. */
-static double ran_until(const struct stretches *x, double t_s)
-{
-    int lo = 0, hi = x->n; /* the first that starts after t */
-    while (lo < hi) {
-        int mid = (lo + hi) / 2;
-        if (x->start_s[mid] <= t_s)
-            lo = mid + 1;
-        else
-            hi = mid;
+    struct ticks u;
+    int64_t at = lmw_series_lower(s, first, n, t_ns);
+    int64_t i = lmw_series_lower(s, first, n, t_ns + (int64_t)(l->start_s * 1e9));
+    int64_t to = lmw_series_upper(s, i, n, t_ns + (int64_t)((l->end_s + after_s) * 1e9));
+    double renewal_s = lmw_ticks_renewal_s(s, known, first, n - 1);
+    l->n = 0;
+    l->max_age_s = l->made_sd_s = 0;
+    for (i = at - i > most ? at - most : i; i < to && l->n < most;) {
+        int64_t end = chunk_end(s, i, to);
+        u.n = 0;
+        u.t0_ns = t_ns;
+        u.shift_max_s = 0;
+        lmw_ticks_readings(&u, s, i, end, renewal_s);
+        for (int k = 0; k < u.n && l->n < most; k++, l->n++) {
+            l->t_s[l->n] = u.v[k].t_s;
+            l->w[l->n] = u.v[k].e_uj;
+        }
+        l->max_age_s = fmax(l->max_age_s, u.shift_max_s);
+        l->made_sd_s = fmax(l->made_sd_s, u.n ? u.v[u.n / 2].sd_s : 0);
+        i = end;
     }
-    return lo ? x->ran_s[lo - 1] + fmin(t_s, x->end_s[lo - 1]) - x->start_s[lo - 1] : 0;
 }
 
-/* Least squares of y over a constant and two loads a, b. */
+/* ---- least squares ---- */
+
+/* For how long they ran before t, which is not before the time that was asked for last: *at is
+ * how many had started then. */
+static double ran_until(const struct stretches *x, double t_s, int *at)
+{
+    while (*at < x->n && x->start_s[*at] <= t_s)
+        ++*at;
+    int i = *at - 1;
+    return i >= 0 ? x->ran_s[i] + fmin(t_s, x->end_s[i]) - x->start_s[i] : 0;
+}
+
+/* Of y over a constant k (1, or what of it is new at each reading) and two loads a, b. */
 struct sums {
-    double n, a, b, y, aa, ab, bb, ay, by, yy;
+    int n;
+    double kk, ka, kb, ky, aa, ab, bb, ay, by, yy;
+};
+struct row {
+    double t_s, k, a, b, y;
 };
 
-static void sums_add(struct sums *s, double a, double b, double y)
+static void sums_add(struct sums *s, const struct row *r, double weight)
 {
+    double k = weight * r->k, a = weight * r->a, b = weight * r->b, y = weight * r->y;
     s->n++;
-    s->a += a;
-    s->b += b;
-    s->y += y;
-    s->aa += a * a;
-    s->ab += a * b;
-    s->bb += b * b;
-    s->ay += a * y;
-    s->by += b * y;
-    s->yy += y * y;
+    s->kk += k * r->k;
+    s->ka += k * r->a;
+    s->kb += k * r->b;
+    s->ky += k * r->y;
+    s->aa += a * r->a;
+    s->ab += a * r->b;
+    s->bb += b * r->b;
+    s->ay += a * r->y;
+    s->by += b * r->y;
+    s->yy += y * r->y;
 }
 
-/* What one load explains; nothing where more of it reads as less, and with no more of a step than
- * leaves something for the gaps. */
-static double explained_by_one(double xx, double xy, double x, double y)
+/* The loads' steps, and what they leave of the squares. */
+struct solved {
+    int n;
+    double idle, step_a, step_b, left, all;
+};
+
+/* One load; none where more of it reads as less, and with no more of a step than leaves something
+ * for the gaps. */
+static double step_of_one(double xx, double xy, double kx, double ky)
 {
-    if (xx <= 1e-6 || xy <= 0)
-        return 0;
-    double step = fmin(xy / xx, y / x);
-    return step * (2 * xy - step * xx);
+    return xx > 0 && xy > 0 ? fmin(xy / xx, ky / kx) : 0;
 }
 
-/* What is left of the variance, and all of it. */
-static double left_over(const struct sums *s, double *all)
+static void solve(const struct sums *s, struct solved *out)
 {
-    double n = s->n, a = s->a / n, b = s->b / n, y = s->y / n;
-    double aa = s->aa / n - a * a, bb = s->bb / n - b * b, ab = s->ab / n - a * b;
-    double ay = s->ay / n - a * y, by = s->by / n - b * y, det = aa * bb - ab * ab;
-    *all = s->yy / n - y * y;
-    double step_a = (ay * bb - by * ab) / det, step_b = (by * aa - ay * ab) / det;
-    if (det > 1e-6 * aa * bb && step_a > 0 && step_b > 0 && step_a * a + step_b * b <= y)
-        return *all - step_a * ay - step_b * by;
-    return *all - fmax(explained_by_one(aa, ay, a, y), explained_by_one(bb, by, b, y));
+    double aa = s->aa - s->ka * s->ka / s->kk, bb = s->bb - s->kb * s->kb / s->kk,
+           ab = s->ab - s->ka * s->kb / s->kk, ay = s->ay - s->ka * s->ky / s->kk,
+           by = s->by - s->kb * s->ky / s->kk, det = aa * bb - ab * ab;
+    aa = aa > 1e-6 * s->n ? aa : 0; /* it hardly varies */
+    bb = bb > 1e-6 * s->n ? bb : 0;
+    double a = (ay * bb - by * ab) / det, b = (by * aa - ay * ab) / det;
+    if (!(det > 1e-6 * aa * bb && a > 0 && b > 0 && a * s->ka + b * s->kb <= s->ky)) {
+        a = step_of_one(aa, ay, s->ka, s->ky);
+        b = step_of_one(bb, by, s->kb, s->ky);
+        *(a * (2 * ay - a * aa) > b * (2 * by - b * bb) ? &b : &a) = 0;
+    }
+    out->n = s->n;
+    out->step_a = a;
+    out->step_b = b;
+    out->idle = (s->ky - a * s->ka - b * s->kb) / s->kk;
+    out->all = s->yy - s->ky * s->ky / s->kk;
+    out->left = out->all - a * (2 * ay - a * aa) - b * (2 * by - b * bb) + 2 * a * b * ab;
+    /* No reading is exact to a millionth of what it says. */
+    out->left = fmax(out->left, 1e-12 * s->yy);
 }
 
-/* The squares that a mean over w leaves unexplained; all of them when more load reads as less. */
-static double unexplained(const struct lag *l, double w, double *all)
+/* Where a pass over the readings is: how many stretches of each kind had started by the ends and
+ * the begins of their windows. */
+struct cursor {
+    int i, whole[2], decode[2];
+};
+
+/* The next reading as a mean over w, of age_s when it was read; false at the end. Windows that
+ * begin long before all that is known are left out. */
+static bool next_row(const struct lag *l, double w, double age_s, struct cursor *c, struct row *r)
 {
-    struct sums sums = {0};
-    for (int i = 0; i < l->readings.n; i++) {
-        double t = l->readings.v[i].t_s;
+    for (; c->i < l->n; c->i++) {
+        double t = l->t_s[c->i] - age_s;
         if (t - w < l->start_s - w / 2)
             continue;
-        double a = (ran_until(&l->whole, t) - ran_until(&l->whole, t - w)) / w;
-        double b = (ran_until(&l->decode, t) - ran_until(&l->decode, t - w)) / w;
-        sums_add(&sums, a, b, l->readings.v[i].e_uj);
+        r->t_s = t;
+        r->k = 1;
+        r->a =
+            (ran_until(&l->whole, t, &c->whole[1]) - ran_until(&l->whole, t - w, &c->whole[0])) /
+            w;
+        r->b = (ran_until(&l->decode, t, &c->decode[1]) -
+                ran_until(&l->decode, t - w, &c->decode[0])) /
+               w;
+        r->y = l->w[c->i++];
+        return true;
     }
-    if (sums.n < 3)
-        return *all = HUGE_VAL;
-    return left_over(&sums, all);
+    return false;
 }
 
-/* The best of windows from w on, each `ratio` times the one before. */
-static double best_of(const struct lag *l, double w, double ratio, int n, double left[],
-                      double *all)
+/* What of a row the one before did not foretell. */
+static double innovation(const struct lag *l, const struct row *last, struct row *r)
 {
-    double best_s = w;
-    int best = 0;
-    for (int i = 0; i < n; i++, w *= ratio) {
-        left[i] = unexplained(l, w, all);
-        if (left[i] < left[best]) {
-            best = i;
-            best_s = w;
+    double rho = l->memory_s > 0 ? exp(-(r->t_s - last->t_s) / l->memory_s) : 0;
+    r->k -= rho * last->k;
+    r->a -= rho * last->a;
+    r->b -= rho * last->b;
+    r->y -= rho * last->y;
+    return 1 / fmax(1 - rho * rho, 1e-6);
+}
+
+/* How well a mean over w explains the readings, were they age_s old. */
+static void try_window(const struct lag *l, double w, double age_s, struct solved *out)
+{
+    struct sums sums = {0};
+    struct cursor c = {0};
+    struct row r, last = {0};
+    *out = (struct solved){.left = HUGE_VAL, .all = HUGE_VAL};
+    while (next_row(l, w, age_s, &c, &r)) {
+        struct row whole = r;
+        if (last.k > 0)
+            sums_add(&sums, &r, innovation(l, &last, &r));
+        last = whole;
+    }
+    if (sums.n >= 3)
+        solve(&sums, out);
+}
+
+/* The squares that a mean over w leaves, at the age that suits it best; as of all readings, though
+ * not all have a window of which everything is known. Of fewer than half it is not asked. */
+static double unexplained(const struct lag *l, double w, double *all)
+{
+    struct solved x;
+    double least = HUGE_VAL;
+    *all = HUGE_VAL;
+    for (int k = 0; k < (l->max_age_s > 0 ? N_AGE : 1); k++) {
+        try_window(l, w, l->max_age_s * k / (N_AGE - 1), &x);
+        double by = (double)l->n / fmax(1, x.n - 4);
+        if (2 * x.n >= l->n && x.left * by < least) {
+            least = x.left * by;
+            *all = x.all * by;
         }
     }
-    return best_s;
+    return least;
 }
 
-/* Windows of a grid that are not significantly worse than the best: the least and the most. */
-static void alike(const struct lag *l, double w, double ratio, int n, const double left[],
-                  double best_s, double least, double *lo_s, double *hi_s)
+/* What a mean over w leaves, as it is. */
+struct residues {
+    double last_s;     /* they are alike for so long: neighbours' covariance */
+    double edge, rest; /* mean squares of windows that hold an edge, and of the others */
+    double step;
+};
+
+static void look_at_residues(const struct lag *l, double w, struct residues *out)
 {
-    const struct ticks *r = &l->readings;
-    double took_s = r->v[r->n - 1].t_s - r->v[0].t_s;
-    double most = least * (1 + F_95 / fmax(2, fmin(r->n, took_s / best_s) - 3));
-    *lo_s = *hi_s = best_s;
-    for (int i = 0; i < n; i++, w *= ratio) {
-        if (left[i] <= most) {
-            *lo_s = fmin(*lo_s, w);
-            *hi_s = fmax(*hi_s, w);
-        }
+    struct solved x;
+    struct cursor c = {0};
+    struct row r, last = {0};
+    double same = 0, all = 0, took_s = 0, sum[2] = {0}, n[2] = {0};
+    try_window(l, w, 0, &x);
+    while (next_row(l, w, 0, &c, &r)) {
+        bool edge = r.a + r.b > 1e-3 && r.a + r.b < 1 - 1e-3;
+        r.y -= x.idle + x.step_a * r.a + x.step_b * r.b;
+        same += r.y * last.y;
+        took_s += last.k > 0 ? r.t_s - last.t_s : 0;
+        all += r.y * r.y;
+        sum[edge] += r.y * r.y;
+        n[edge]++;
+        last = r;
+    }
+    double rho = all > 0 ? same / all : 0;
+    out->last_s = rho > 0.05 && took_s > 0 ? -took_s / (x.n - 1) / log(fmin(rho, 0.999)) : 0;
+    out->edge = n[1] > 0 ? sum[1] / n[1] : 0;
+    out->rest = n[0] > 0 ? sum[0] / n[0] : HUGE_VAL;
+    out->step = fmax(x.step_a, x.step_b);
+}
+
+/* Whether windows that hold an edge fit much worse than others: then these are no means over w.
+ * Readings of the moment that were 0 to 1 s old when they were read seem to be means of a second,
+ * but show a query or none and never half of one. */
+static bool is_no_mean(const struct residues *r)
+{
+    return r->edge > 2 * r->rest + 0.02 * r->step * r->step;
+}
+
+/* ---- the search ---- */
+
+/* Windows that were tried, and what they leave unexplained. */
+enum { N_TRIED = N_GRID + N_GRID / 2 * N_FINE };
+struct tried {
+    int n, best;
+    double w[N_TRIED], left[N_TRIED], all[N_TRIED];
+};
+
+static void try_one(struct tried *x, const struct lag *l, double w)
+{
+    int i = x->n++;
+    x->w[i] = w;
+    x->left[i] = unexplained(l, w, &x->all[i]);
+    if (x->left[i] < x->left[x->best])
+        x->best = i;
+}
+
+/* The grid; and, where a window suits better than its neighbours, what lies between these. */
+static void try_all(struct tried *x, const struct lag *l, bool fine)
+{
+    double w = LEAST_S, step = pow(RATIO, 2.0 / (N_FINE + 1));
+    x->n = x->best = 0;
+    for (int i = 0; i < N_GRID; i++, w *= RATIO)
+        try_one(x, l, w);
+    for (int i = 1; fine && i + 1 < N_GRID; i++) {
+        if (x->left[i] > x->left[i - 1] || x->left[i] >= x->left[i + 1])
+            continue;
+        w = x->w[i - 1];
+        for (int k = 0; k < N_FINE; k++)
+            try_one(x, l, w *= step);
     }
 }
 
-bool lmw_lag_learn(const struct series *s, int64_t first, int64_t n,
+static void search(struct lag *l, int n_span, struct lag_window *out)
+{
+    struct tried x;
+    struct residues rest;
+    double n_edge = fmin(l->n, 4 * n_span); /* and no more of them tell where the window ends */
+    l->memory_s = 0;
+    try_all(&x, l, false);
+    look_at_residues(l, x.w[x.best], &rest);
+    l->memory_s = rest.last_s;
+    try_all(&x, l, true);
+    double least = x.left[x.best], best_s = x.w[x.best], lo_s = best_s, hi_s = best_s;
+    if (!(x.all[x.best] - least > F_TELLS * least / l->n))
+        return;
+    for (int i = 0; i < x.n; i++) {
+        if (x.left[i] <= least * (1 + F_ALIKE / fmax(2, n_edge - 3))) {
+            lo_s = fmin(lo_s, x.w[i]);
+            hi_s = fmax(hi_s, x.w[i]);
+        }
+    }
+    bool moment = best_s < 1.5 * LEAST_S;
+    out->most_s = fmin(hi_s * RATIO, MOST_S);
+    if (n_span < MIN_SPANS || l->n < 4 * MIN_SPANS)
+        return;
+    l->memory_s = 0;
+    look_at_residues(l, best_s, &rest);
+    out->sure = (hi_s <= 1.5 * lo_s || hi_s <= MOMENT_S) && !is_no_mean(&rest);
+    out->window_ns = moment ? 0 : llround(best_s * 1e9);
+    out->error_s = moment ? 0 : (hi_s - lo_s + l->made_sd_s) / 2;
+}
+
+void lmw_lag_learn(const struct series *s, int64_t first, int64_t n,
                    const struct known_spans *known, const struct lmw_span *span,
                    struct lag_window *out)
 {
-    enum { FEW = 8 };
-    struct lag l = {0};
-    double left[N_GRID], fine[N_FINE], all, lo_s, hi_s;
+    struct lag l;
+    int64_t t_ns = s->grows && known->n > 0 ? known->v[0].start_ns : span->start_ns;
     *out = (struct lag_window){.window_ns = LMW_NULL, .most_s = MOST_S};
-    bool few = take_spans(&l, known, span) < MIN_SPANS;
+    int n_span = take_spans(&l, known, t_ns, s->grows ? MAX_SPANS : NEAR_SPANS);
     /* What a live meter reads after the last query it knows may be of the next. */
-    take_readings(&l, s, first, n, known, span, few && s->grows ? MOST_S : 0);
-    if (l.readings.n < FEW)
-        return false;
-    double best_s = best_of(&l, LEAST_S, RATIO, N_GRID, left, &all);
-    double least = unexplained(&l, best_s, &all);
-    alike(&l, LEAST_S, RATIO, N_GRID, left, best_s, least, &lo_s, &hi_s);
-    if (2 * least > all)
-        return false;
-    out->most_s = fmin(hi_s * RATIO, MOST_S);
-    if (few || l.readings.n < 4 * MIN_SPANS || (hi_s > 1.5 * lo_s && hi_s > MOMENT_S))
-        return false;
-    double step = pow(RATIO, 2.0 / (N_FINE - 1)), from_s = best_s / RATIO;
-    best_s = best_of(&l, from_s, step, N_FINE, fine, &all);
-    least = unexplained(&l, best_s, &all);
-    alike(&l, from_s, step, N_FINE, fine, best_s, least, &lo_s, &hi_s);
-    bool moment = best_s < 1.5 * LEAST_S;
-    out->window_ns = moment ? 0 : llround(best_s * 1e9);
-    out->error_s = moment ? 0 : (hi_s - lo_s) / 2 + l.readings.v[l.readings.n / 2].sd_s / 2;
-    return true;
+    take_readings(&l, s, first, n, known, t_ns, n_span < MIN_SPANS && s->grows ? MOST_S : 0,
+                  s->grows ? MAX_READINGS : NEAR_READINGS);
+    if (l.n >= FEW)
+        search(&l, n_span, out);
+    out->age_s = l.max_age_s;
 }

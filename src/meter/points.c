@@ -41,20 +41,6 @@ static void point_edge(struct points *p, const struct ticks *u, int64_t t_ns, in
     }
 }
 
-/* The first known span that starts after t: they are in order of their starts. */
-static int span_after(const struct known_spans *known, int64_t t_ns)
-{
-    int lo = 0, hi = known->n;
-    while (lo < hi) {
-        int mid = (lo + hi) / 2;
-        if (known->v[mid].start_ns <= t_ns)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 /* What runs between a and b: a known span, or the gap between two. *next is the first
  * that starts later: it moves on with a. */
 static int kind_known(const struct known_spans *known, const struct ticks *u, double a, double b,
@@ -80,7 +66,7 @@ static void label(struct points *p, const struct known_spans *known, const struc
 {
     bool marked_first = span->first_ns != LMW_NULL;
     int since = 0, cycle = marked_first ? 3 : 2;
-    int next = span_after(known, u->t0_ns);
+    int next = lmw_spans_after(known, u->t0_ns);
     for (int i = 0; i < p->n; i++) {
         double a = p->v[i].t_s, b = i + 1 < p->n ? p->v[i + 1].t_s : a + 1e-6;
         p->v[i].kind = kind_known(known, u, a, b, &next);
@@ -206,7 +192,7 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
         }
     }
     int64_t from_ns = origin->t_ns, to_ns = series_at(s, range[n_range - 1].n - 1)->t_ns;
-    for (int i = span_after(known, to_ns) - 1; i >= 0; i--) {
+    for (int i = lmw_spans_after(known, to_ns) - 1; i >= 0; i--) {
         const struct lmw_span *x = &known->v[i];
         if (x->end_ns < from_ns)
             break; /* spans do not overlap but by mistake: a label more or less */

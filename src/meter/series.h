@@ -46,6 +46,7 @@ struct series {
     struct sample *s;
     int64_t cap, n; /* n: ever appended; sample i lives at i % cap */
     bool grows;     /* offline: cap follows n */
+    double age_s;   /* power readings that are all news may have been so old when they were read */
     bool verbatim;  /* keep what a counter said instead of unwrapping it */
     /* unwrapping */
     bool started;

@@ -85,14 +85,27 @@ int lmw_spans_add(struct known_spans *k, const struct lmw_span *span, struct lmw
     return LMW_OK;
 }
 
+int lmw_spans_after(const struct known_spans *k, int64_t t_ns)
+{
+    int lo = 0, hi = k->n;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (k->v[mid].start_ns <= t_ns)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 struct around {
     int64_t before;   /* last value at or before the start */
     int64_t reach;    /* the first value at or after the end; -1: none yet */
     int64_t after;    /* the last value to use */
     double still;     /* still_for() */
     double renewal_s; /* how long a power reading is shown until the next is made; 0: not known */
-    double lag_error_s; /* of a window that was learned */
-    double lag_most_s;  /* what one is at most that is not known */
+    struct lag_window lag; /* of power readings of which nobody states it */
+    bool unsure;           /* it could not be learned for sure */
 };
 
 __attribute__((format(printf, 2, 3))) static void invalid(struct lmw_energy *out, const char *fmt,
@@ -433,7 +446,7 @@ static void widen(const struct series *s, const struct around *a, const struct l
 static void read_on(const struct series *s, int64_t n, const struct lmw_span *span,
                     struct around *a)
 {
-    int64_t late_ns = span->end_ns + llround(a->lag_most_s * 1e9);
+    int64_t late_ns = span->end_ns + llround(a->lag.most_s * 1e9);
     for (int64_t i = a->after + 1; i < n && series_at(s, a->after)->t_ns < late_ns; i++) {
         if (series_at(s, i)->flags & S_BROKEN)
             return;
@@ -449,55 +462,71 @@ static void read_on(const struct series *s, int64_t n, const struct lmw_span *sp
 static void unsure_window(const struct series *s, const struct around *a,
                           const struct lmw_span *span, double *lower_uj, double *upper_uj)
 {
-    double low = HUGE_VAL, high = 0, var;
-    if (!is_fitted(s)) {
-        int64_t most_ns = llround(a->lag_most_s * 1e9);
+    double low = HUGE_VAL, high = 0, most_var = 0, least_var = 0;
+    if (a->unsure) {
+        int64_t most_ns = llround(a->lag.most_s * 1e9);
         int64_t end_ns = span->end_ns, late_ns = end_ns + most_ns;
         const struct sample *last = series_at(s, a->after);
         double held =
             last->t_ns < late_ns ? (double)(late_ns - last->t_ns) * 1e-6 * (double)last->v : 0;
-        *upper_uj = fmax(*upper_uj, integrate(s, a, span->start_ns, late_ns, &var) + held);
-        *lower_uj = fmin(*lower_uj, integrate(s, a, span->start_ns + most_ns, end_ns, &var));
+        double most = integrate(s, a, span->start_ns, late_ns, &most_var) + held;
+        double least = integrate(s, a, span->start_ns + most_ns, end_ns, &least_var);
+        *upper_uj = fmax(*upper_uj, most + 2 * sqrt(most_var));
+        *lower_uj = fmin(*lower_uj, least - 2 * sqrt(least_var));
     }
-    for (int64_t i = a->before; a->lag_error_s > 0 && i <= a->after; i++) {
+    double error_s = a->unsure ? 0 : a->lag.error_s;
+    for (int64_t i = a->before; error_s > 0 && i <= a->after; i++) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
         low = fmin(low, (double)x->v);
         high = fmax(high, (double)x->v);
     }
-    double half = high > low ? (high - low) * 1e3 * a->lag_error_s : 0;
+    double half = high > low ? (high - low) * 1e3 * error_s : 0;
     *lower_uj = fmax(0, *lower_uj - half);
     *upper_uj += half;
+}
+
+/* Prefill and the rest, by the fit; false when it says nothing. */
+static bool add_fits(struct sum part[2], const struct series *s, int64_t n, const struct around *a,
+                     struct known_spans *known, const struct lmw_span *span, int64_t split_ns)
+{
+    return is_fitted(s) && add_power(&part[0], s, n, a, known, span->start_ns, split_ns) &&
+           add_power(&part[1], s, n, a, known, split_ns, span->end_ns);
+}
+
+/* Whether the readings told more than what is known without them. */
+static bool is_resolved(const struct sum part[2], double step_uj)
+{
+    return 2 * sqrt(part[0].var + part[1].var) <= part[0].prior_uj + part[1].prior_uj + step_uj;
 }
 
 static void from_power(const struct series *s, int64_t n, const struct around *a,
                        struct known_spans *known, const struct lmw_span *span,
                        struct lmw_energy *out)
 {
-    struct sum prefill = {0}, rest = {0};
+    struct sum part[2] = {0};
     int64_t split_ns = span->first_ns != LMW_NULL ? span->first_ns : span->start_ns;
-    bool ok = true;
-    if (is_fitted(s)) {
-        ok = add_power(&prefill, s, n, a, known, span->start_ns, split_ns) &&
-             add_power(&rest, s, n, a, known, split_ns, span->end_ns);
-    } else {
-        add_lines(&prefill, s, a, span->start_ns, split_ns);
-        add_lines(&rest, s, a, split_ns, span->end_ns);
+    double step_uj = lmw_ticks_step(s, a->before, a->after + 1) *
+                     (double)(span->end_ns - span->start_ns) * 1e-6;
+    bool ok = add_fits(part, s, n, a, known, span, split_ns);
+    if (a->unsure && !(ok && is_resolved(part, step_uj))) {
+        memset(part, 0, sizeof part);
+        add_lines(&part[0], s, a, span->start_ns, split_ns);
+        add_lines(&part[1], s, a, split_ns, span->end_ns);
+        ok = true;
     }
-    double uj = prefill.uj + rest.uj, half = sqrt(prefill.var + rest.var);
+    double uj = part[0].uj + part[1].uj, half = sqrt(part[0].var + part[1].var);
     if (!ok || !(uj + half < 9e18)) {
         invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
         return;
     }
-    double step_uj = lmw_ticks_step(s, a->before, a->after + 1) *
-                     (double)(span->end_ns - span->start_ns) * 1e-6;
-    if (2 * half > prefill.prior_uj + rest.prior_uj + step_uj && is_fitted(s)) {
+    if (!a->unsure && !is_resolved(part, step_uj)) {
         invalid(out, "unresolved: no reading of %.40s tells of so short a span", s->info.name);
         return;
     }
     if (span->first_ns != LMW_NULL) {
-        out->prefill_uj = whole(prefill.uj);
+        out->prefill_uj = whole(part[0].uj);
         out->decode_uj = whole(uj) - out->prefill_uj;
     }
     out->energy_uj = whole(uj);
@@ -568,25 +597,39 @@ void lmw_span_nothing(struct lmw_energy *out, const char *reason)
     invalid(out, "%s", reason);
 }
 
+/* Learned again when a good part of all spans is new; and a log, which is asked for all its spans at
+ * once, whenever it has grown. */
+static void learn_window(const struct series *s, int64_t n, struct known_spans *known,
+                         const struct lmw_span *span, struct lag_window *out)
+{
+    struct known_window *w = &known->window[s->index];
+    bool grown = s->grows && (w->n_span != known->n || w->n_sample != n);
+    if (w->n_span == 0 || 8 * known->n > 9 * w->n_span || grown) {
+        lmw_lag_learn(s, lmw_series_first(s, n), n, known, span, &w->is);
+        w->n_span = known->n;
+        w->n_sample = n;
+    }
+    *out = w->is;
+}
+
 void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known_spans *known,
                      const struct lmw_span *span, struct lmw_energy *out)
 {
     struct around a = {0};
     struct series told;
-    struct lag_window lag = {.window_ns = LMW_NULL};
     if (s->info.reading == LMW_POWER && s->info.window_ns == LMW_NULL) {
-        lmw_lag_learn(s, lmw_series_first(s, n), n, known, span, &lag);
+        learn_window(s, n, known, span, &a.lag);
+        a.unsure = !a.lag.sure;
         told = *s;
-        told.info.window_ns = lag.window_ns;
+        told.info.window_ns = a.lag.window_ns;
+        told.age_s = a.lag.age_s;
         s = &told;
     }
-    a.lag_error_s = lag.error_s;
-    a.lag_most_s = lag.most_s;
     lmw_span_nothing(out, "");
     out->method = method_of(s);
     if (!is_covered(s, n, final, span, &a, out))
         return;
-    if (s->info.reading == LMW_POWER && !is_fitted(s))
+    if (a.unsure)
         read_on(s, n, span, &a);
     a.renewal_s = s->info.reading == LMW_POWER
                       ? lmw_ticks_renewal_s(s, known, lmw_series_first(s, n), a.after)

@@ -313,6 +313,10 @@ double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
 
 /* A reading of the moment speaks for this long: what power does in less is noise. */
 static const double MOMENT_S = 0.01;
+/* One at the very time of an edge is of what was before it if the meter read it there; where nobody
+ * says how old rows are it may be of either side: it comes behind the edge, where it says nothing
+ * of what was before. */
+static const double AFTER_EDGE_S = 1e-9;
 
 /* The time between renewals, of n times between changes and the mean time between reads. Mostly the
  * median; but a value may be renewed and not change (whole watts, an idle machine), and shorter
@@ -328,17 +332,10 @@ static double usual_s(double between[], int n, double read_s)
  * of their starts; of those that overlap one is enough. */
 static bool has_edge(const struct known_spans *known, int64_t from_ns, int64_t to_ns)
 {
-    int lo = 0, hi = known->n; /* the first that starts after to_ns */
-    while (lo < hi) {
-        int mid = (lo + hi) / 2;
-        if (known->v[mid].start_ns <= to_ns)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == 0)
+    int after = lmw_spans_after(known, to_ns);
+    if (after == 0)
         return false;
-    const struct lmw_span *x = &known->v[lo - 1];
+    const struct lmw_span *x = &known->v[after - 1];
     return x->start_ns >= from_ns || (x->end_ns >= from_ns && x->end_ns <= to_ns) ||
            (x->first_ns >= from_ns && x->first_ns <= to_ns);
 }
@@ -412,6 +409,17 @@ static double made_at(const struct clock_fit *f, bool has_clock, double t_s, dou
     return t_s - age / 2;
 }
 
+/* The time between rows that are news, where nobody says how often they are: a value is older than
+ * that when it is read only where renewals come later still, which would show. */
+static double nearest_row_s(const struct series *s, int64_t from, int64_t n)
+{
+    double d[MAX_TICKS];
+    size_t k = 0;
+    for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
+        d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
+    return k > 0 ? lmw_quantile(d, k, 0.1) : 0;
+}
+
 /* A value that is shown again is old, unless it has been shown for so long that it must have been
  * made anew. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
@@ -423,6 +431,9 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
     bool alike, has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike);
     if (alike && !has_clock)
         out->shift_max_s = renewal_s;
+    bool unplaced = renewal_s == 0 && (s->info.window_ns == LMW_NULL || s->age_s > 0);
+    if (unplaced)
+        out->shift_max_s = s->age_s > 0 ? s->age_s : nearest_row_s(s, from, n);
     const struct sample *last = NULL;
     out->window_s = window_s;
     out->of_moment = s->info.window_ns <= 0;
@@ -438,6 +449,7 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
             continue;
         double age_s = alike ? 0 : renewal_s;
         double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
+        made += unplaced ? AFTER_EDGE_S : 0;
         if (made - used_s < nearest)
             continue;
         used_s = made;

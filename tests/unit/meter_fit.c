@@ -261,6 +261,47 @@ static void a_window_that_is_not_stated_is_learned(void **state)
     check(&f);
 }
 
+/* As few queries as a log may have, each of another power, and prefill that draws half: a level of
+ * their own must not pass for a window's shape. */
+static void a_window_is_learned_from_queries_that_differ(void **state)
+{
+    static const double window_s[] = {1, 0.1, 3};
+    for (int i = 0; i < 3; i++) {
+        struct figure f = of_a_mean("mean, queries differ", window_s[i], 0.1, 3 * window_s[i], 1);
+        f.sim.unstated = true;
+        f.sim.mark_reads = false;
+        f.sim.n_query = 30;
+        f.sim.vary = 0.4;
+        f.sim.prefill_s = 0.5 * window_s[i];
+        f.sim.prefill_w = 250;
+        f.sim.poll_s = 0.03;
+        f.told_s = 0;
+        f.p95 = 0.03; /* two or three cells of noise are a window of 0.1 s */
+        f.max_width = 0.2;
+        check(&f);
+    }
+}
+
+/* A plug: a reading of the moment a second, and the log's clock is not the plug's. Nobody says how
+ * old a row's value is: the bounds hold for every age. */
+static void rows_that_are_all_news_may_be_old(void **state)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct figure f = of_a_mean("moment, asked by another clock", 0, 1, 2.5, 2);
+        f.sim.unstated = true;
+        f.sim.mark_reads = false;
+        f.sim.poll_s = 1.003;
+        f.sim.poll_jitter_s = 0.02;
+        f.sim.n_query = 100;
+        f.sim.noise = 0.05;
+        f.sim.seed = seed;
+        f.told_s = 0;
+        f.bias = f.p95 = 1;
+        f.max_width = 2;
+        check(&f);
+    }
+}
+
 /* Where it cannot be learned (two whole cycles in a window; a handful of queries), the bounds say
  * that the joules may be the neighbours'. */
 static void a_window_that_cannot_be_learned_is_in_the_bounds(void **state)
@@ -369,6 +410,8 @@ int main(void)
         cmocka_unit_test(wraps_change_nothing),
         cmocka_unit_test(means_of_a_second_are_deconvolved),
         cmocka_unit_test(a_window_that_is_not_stated_is_learned),
+        cmocka_unit_test(a_window_is_learned_from_queries_that_differ),
+        cmocka_unit_test(rows_that_are_all_news_may_be_old),
         cmocka_unit_test(a_window_that_cannot_be_learned_is_in_the_bounds),
         cmocka_unit_test(long_queries_and_slow_meters),
         cmocka_unit_test(powers_of_the_moment_are_cut_at_the_marks),

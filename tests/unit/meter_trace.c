@@ -178,8 +178,8 @@ static void constant_powers_are_not_taken_for_slow_ones(void **state)
     for (int64_t k = 1; k < 19; k++) {
         struct lmw_energy e =
             ask(t, k * 28 * S / 10 + 8 * S / 10, LMW_NULL, (k + 1) * 28 * S / 10);
-        joules(&e, 1000 * J, 50 * J);
-        assert_true(e.upper_uj - e.lower_uj < 150 * J);
+        joules(&e, 1000 * J, J);
+        assert_true(e.upper_uj - e.lower_uj < 200 * J); /* a row may be 0.1 s old */
     }
     lmw_trace_close(t);
     lmw_buf_free(&csv);
