@@ -6,7 +6,7 @@
  *     atom    = number | variable | "(" sum ")" | "[" sum "]" | "{" sum "}" | "|" sum "|"
  *             | \frac group group | \sqrt ["[" sum "]"] group | \binom group group
  *             | \pi | function ["^" group] argument
- *     group   = "{" sum "}" | one digit | one letter
+ *     group   = "{" sum "}" | one digit | one letter | a command: \pi
  *
  * A whole number before \frac is a mixed number: 1\frac{1}{2} is 3/2. A variable (a letter, a
  * Greek name, x_1) has a value of its own at each point; e is Euler's number. What is not in this
@@ -27,6 +27,7 @@ struct expr {
 };
 
 static double sum(struct expr *e);
+static double atom(struct expr *e);
 
 static double fail(struct expr *e)
 {
@@ -68,7 +69,7 @@ static double group(struct expr *e)
         return *e->p++ - '0';
     if (isalpha((unsigned char)*e->p))
         return variable(e, e->p++, 1);
-    return fail(e);
+    return *e->p == '\\' ? atom(e) : fail(e);
 }
 
 static double number(struct expr *e)
@@ -107,10 +108,10 @@ static double cosecant(double x)
 static const struct {
     const char *name;
     double (*fn)(double);
-} functions[] = {{"\\sin", sin},       {"\\cos", cos},      {"\\tan", tan},    {"\\arcsin", asin},
-                 {"\\arccos", acos},   {"\\arctan", atan},  {"\\exp", exp},    {"\\ln", ln_base},
-                 {"\\cot", cotangent}, {"\\csc", cosecant}, {"\\sec", secant}, {"\\sinh", sinh},
-                 {"\\cosh", cosh},     {"\\tanh", tanh}};
+} functions[] = {{"\\sin", sin},       {"\\cos", cos},      {"\\tan", tan},     {"\\arcsin", asin},
+                 {"\\arccos", acos},   {"\\arctan", atan},  {"\\exp", exp},     {"\\ln", ln_base},
+                 {"\\cot", cotangent}, {"\\csc", cosecant}, {"\\sec", secant},  {"\\sinh", sinh},
+                 {"\\cosh", cosh},     {"\\tanh", tanh},    {"\\floor", floor}, {"\\ceil", ceil}};
 
 static double product(struct expr *e, bool implicit_only);
 
@@ -176,6 +177,10 @@ static double command(struct expr *e)
 
 static double letter(struct expr *e)
 {
+    if (take(e, "pi"))
+        return M_PI;
+    if (take(e, "sqrt"))
+        return sqrt(argument(e));
     const char *name = e->p++;
     if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") > 3)
         return fail(e); /* a word */

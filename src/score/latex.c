@@ -48,8 +48,17 @@ static const struct {
     {"\\rvert", "|"},
     {"\\vert", "|"},
     {"\\lfloor", "\\floor("},
+    {"\\rfloor", ")"},
+    {"\\lceil", "\\ceil("},
+    {"\\rceil", ")"},
+    {"\\lt", "<"},
+    {"\\gt", ">"},
+    {"<=", "\\le "},
+    {">=", "\\ge "},
+    {"!=", "\\ne "},
     {"\\$", ""},
     {"\\%", ""},
+    {"\\! ", ""},
     {"\\!", ""},
     {"\\,", " "},
     {"\\;", " "},
@@ -76,6 +85,7 @@ static const struct {
     {"\u22c5", "*"},
     {"\u00f7", "/"},
     {"\u03c0", "\\pi "},
+    {"\u2248", "\\approx"},
     {"\u221e", "\\inf"},
     {"\u221a", "\\sqrt"},
     {"\u00b0", ""},
@@ -88,9 +98,10 @@ static const struct {
     {"\u00be", "\\frac34"},
 };
 
-static const char *const fonts[] = {
-    "\\text",   "\\textbf", "\\textit", "\\textrm", "\\mathrm",     "\\mathbf",      "\\mathit",
-    "\\mathsf", "\\mbox",   "\\hbox",   "\\mathbb", "\\boldsymbol", "\\operatorname"};
+static const char *const fonts[] = {"\\text",         "\\textbf",    "\\textit", "\\textrm",
+                                    "\\mathrm",       "\\mathbf",    "\\mathit", "\\mathsf",
+                                    "\\mbox",         "\\hbox",      "\\mathbb", "\\boldsymbol",
+                                    "\\operatorname", "\\textnormal"};
 
 /* Length of a font command with its opening brace at p; 0 where there is none. */
 static size_t font_at(const char *p)
@@ -123,13 +134,22 @@ static bool is_behind_result(const struct lmw_buf *out)
     return b.len > 0 && (strchr("0123456789)}]", b.ptr[b.len - 1]) || ends_in_command(&b));
 }
 
+/* Between results; "1, 2, and 3" has one already. */
+static void put_comma(struct lmw_buf *out)
+{
+    while (out->len > 0 && out->ptr[out->len - 1] == ' ')
+        out->len--;
+    if (out->len > 0 && out->ptr[out->len - 1] != ',')
+        lmw_buf_str(out, ",");
+}
+
 /* Behind a result, \text{ and } joins, any other text is a unit: true, and nothing is put. */
 static bool put_font(const char *in, size_t n, struct lmw_buf *out)
 {
     lmw_str s = lmw_str_trim((lmw_str){in, n});
     bool is_unit = false;
     if (lmw_str_is(s, "and") || lmw_str_is(s, "or"))
-        lmw_buf_str(out, ",");
+        put_comma(out);
     else if (!(is_unit = is_behind_result(out)))
         lmw_buf_put(out, s.ptr, s.len);
     return is_unit;
@@ -237,7 +257,7 @@ static void join(const char *text, struct lmw_buf *out)
         } else if (p > text && p[-1] == ' ' &&
                    (lmw_str_starts(lmw_str_from(p), "and ") ||
                     lmw_str_starts(lmw_str_from(p), "or "))) {
-            lmw_buf_str(out, ",");
+            put_comma(out);
             p += *p == 'a' ? 3 : 2;
         } else if (p > text && (n = unit_at(p, out)) > 0) {
             p += n;
