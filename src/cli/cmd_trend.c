@@ -99,9 +99,10 @@ static const char *estimate_of(const struct trend *a, const struct lmw_split *s)
 static void put_factor(const char *estimate, struct lmw_interval v, const char *what,
                        struct lmw_buf *out)
 {
-    lmw_buf_printf(out, "%s%.2fx", estimate, v.value);
+    const int digits = v.value < 0.095 ? 3 : 2;
+    lmw_buf_printf(out, "%s%.*fx", estimate, digits, v.value);
     if (isfinite(v.lower))
-        lmw_buf_printf(out, " [%.2f, %.2f]", v.lower, v.upper);
+        lmw_buf_printf(out, " [%.*f, %.*f]", digits, v.lower, digits, v.upper);
     lmw_buf_printf(out, " %s", what);
 }
 
@@ -129,8 +130,13 @@ static void put_split(const struct trend *a, struct lmw_buf *out)
     lmw_buf_str(out, " times ");
     put_factor(estimate, s->hardware, "by the machine", out);
     lmw_buf_printf(out, " (%s; from", a->method);
-    for (int i = 0; i < s->n_run; i++)
-        lmw_buf_printf(out, "%s %s", i ? "," : "", a->f->run[s->run[i]].run.name);
+    for (int i = 0; i < s->n_run; i++) {
+        bool is_said = false; /* two corners of the split may be one run */
+        for (int k = 0; k < i; k++)
+            is_said |= s->run[k] == s->run[i];
+        if (!is_said)
+            lmw_buf_printf(out, "%s %s", i ? "," : "", a->f->run[s->run[i]].run.name);
+    }
     lmw_buf_str(out, ").\n");
 }
 

@@ -104,10 +104,13 @@ static json_t *routing_json(const struct lmw_pictures *p)
 
 /* --- trend --- */
 
-static json_t *split_json(const struct lmw_split *s)
+static json_t *split_json(const struct lmw_frame *f, const struct lmw_split *s)
 {
-    return s->known ? json_pack("{s:o,s:o}", "model", lmw_json_interval(s->model), "hardware",
-                                lmw_json_interval(s->hardware))
+    bool estimated = false;
+    for (int i = 0; i < s->n_run; i++)
+        estimated |= f->run[s->run[i]].estimated;
+    return s->known ? json_pack("{s:o,s:o,s:b}", "model", lmw_json_interval(s->model), "hardware",
+                                lmw_json_interval(s->hardware), "estimated", estimated)
                     : json_pack("{s:o}", "reason", lmw_json_text(s->why));
 }
 
@@ -115,15 +118,18 @@ static json_t *trend_json(const struct lmw_pictures *p)
 {
     const struct lmw_trend *t = p->trend;
     json_t *o = json_object(), *years = json_array();
-    for (int i = 0; i < t->n_year; i++)
-        json_array_append_new(years, json_pack("{s:i,s:s,s:o}", "year", t->year[i].year, "run",
-                                               p->frame->run[t->year[i].run].run.name, "value",
-                                               lmw_json_interval(t->year[i].metric)));
+    for (int i = 0; i < t->n_year; i++) {
+        const struct lmw_frame_run *run = &p->frame->run[t->year[i].run];
+        json_array_append_new(years, json_pack("{s:i,s:s,s:o,s:b}", "year", t->year[i].year, "run",
+                                               run->run.name, "value",
+                                               lmw_json_interval(t->year[i].metric), "estimated",
+                                               run->estimated));
+    }
     lmw_json_put(o, "years", years);
     lmw_json_put(o, "metric", json_string(t->per_joule ? "IPJ" : "IPW"));
     lmw_json_put(o, "total", lmw_json_interval(t->total));
-    lmw_json_put(o, "published", split_json(&t->published));
-    lmw_json_put(o, "symmetric", split_json(&t->symmetric));
+    lmw_json_put(o, "published", split_json(p->frame, &t->published));
+    lmw_json_put(o, "symmetric", split_json(p->frame, &t->symmetric));
     return o;
 }
 
