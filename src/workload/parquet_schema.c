@@ -123,12 +123,18 @@ static void read_logical(struct lmw_thrift *t, struct element *e)
     }
 }
 
+/* What is no type is no group's either. */
+static int type_of(int64_t said)
+{
+    return said < 0 || said > LMW_PQ_FIXED ? LMW_PQ_FIXED + 1 : (int)said;
+}
+
 static void read_element(struct lmw_thrift *t, struct element *e)
 {
     *e = (struct element){.type = -1};
     for (struct lmw_thrift_field f = {0}; lmw_thrift_next(t, &f);) {
         if (f.id == 1)
-            e->type = (int)lmw_thrift_int(t, &f);
+            e->type = type_of(lmw_thrift_int(t, &f));
         else if (f.id == 2)
             e->width = lmw_thrift_int(t, &f);
         else if (f.id == 3)
