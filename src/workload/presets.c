@@ -170,6 +170,17 @@ static int lettered(const struct lmw_source *s, const json_t *row, struct lmw_it
     return it->reference ? 0 : missing(s, row, paths, err);
 }
 
+/* A file's name without its split: "law" of law_test.csv. */
+static const char *name_of_file(const struct lmw_source *s, struct lmw_arena *arena)
+{
+    lmw_str stem = lmw_str_from(s->stem);
+    const char *cut = strrchr(s->stem, '_');
+
+    if (cut && (strcmp(cut, "_test") == 0 || strcmp(cut, "_val") == 0 || strcmp(cut, "_dev") == 0))
+        stem.len = (size_t)(cut - s->stem);
+    return lmw_arena_str(arena, stem);
+}
+
 /* The CSV files have a column for each choice, and their subject in the name alone. */
 static int mmlu(const struct lmw_source *s, const json_t *row, struct lmw_item *it,
                 struct lmw_arena *arena, struct lmw_err *err)
@@ -181,14 +192,8 @@ static int mmlu(const struct lmw_source *s, const json_t *row, struct lmw_item *
             rc = add_choice(it, at(row, letter(i)), err);
     if (rc < 0 || it->n_choice < 2)
         return rc < 0 ? rc : missing(s, row, "choices|A", err);
-    if (!it->domain) {
-        lmw_str stem = lmw_str_from(s->stem);
-        const char *cut = strrchr(s->stem, '_');
-        if (cut &&
-            (strcmp(cut, "_test") == 0 || strcmp(cut, "_val") == 0 || strcmp(cut, "_dev") == 0))
-            stem.len = (size_t)(cut - s->stem);
-        it->domain = lmw_arena_str(arena, stem);
-    }
+    if (!it->domain)
+        it->domain = name_of_file(s, arena);
     return lettered(s, row, it, arena, err);
 }
 
@@ -285,7 +290,7 @@ static int bbh(const struct lmw_source *s, const json_t *row, struct lmw_item *i
     const char *t = it->reference ? it->reference : "";
     size_t digits = strspn(t + (*t == '-'), "0123456789");
 
-    it->domain = s->stem;
+    it->domain = name_of_file(s, arena);
     if (t[0] == '(' && isupper((unsigned char)t[1]) && strcmp(t + 2, ")") == 0) {
         it->reference = letter(t[1] - 'A');
         it->scorer = "choice";

@@ -4,6 +4,7 @@
  * nesting. */
 #include "workload/rows.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -192,6 +193,38 @@ static int choose(struct lmw_rows *r, const char *name, const char *format, stru
     return 0;
 }
 
+/* A digit where the pattern has a 0, else its own character. */
+static bool is_like(const char *text, const char *pattern)
+{
+    while (*pattern && (*pattern == '0' ? isdigit((unsigned char)*text) : *text == *pattern))
+        text++, pattern++;
+    return !*pattern && !*text;
+}
+
+/* The Hub calls the parts of a split "test-00000-of-00001", and what they are a split of is their
+ * folder's name ("data" where there is but one): "law_test" of "law/test-00000-of-00001.parquet",
+ * "train-00003" of "data/train-00003-of-00014.parquet". */
+static void name_part(const char *path, const char *slash, char out[64])
+{
+    static const char pattern[] = "-00000-of-00000";
+    size_t n = strlen(out), split = n < sizeof pattern ? 0 : n - (sizeof pattern - 1);
+    char name[64];
+
+    if (!split || !is_like(out + split, pattern))
+        return;
+    const char *from = slash;
+    while (from && from > path && from[-1] != '/')
+        from--;
+    lmw_str folder = {from, slash ? (size_t)(slash - from) : 0};
+    if (lmw_str_is(folder, "data") || lmw_str_is(folder, ".") || lmw_str_is(folder, ".."))
+        folder.len = 0;
+    bool is_only = strcmp(out + n - 5, "00001") == 0;
+    snprintf(name, sizeof name, "%.*s%s%.*s", (int)(folder.len < 32 ? folder.len : 32),
+             folder.len ? folder.ptr : "", folder.len ? "_" : "",
+             (int)(split + (is_only ? 0 : strlen("-00000"))), out);
+    memcpy(out, name, sizeof name);
+}
+
 void lmw_rows_stem(const char *path, char out[64])
 {
     const char *slash = strrchr(path, '/');
@@ -206,6 +239,7 @@ void lmw_rows_stem(const char *path, char out[64])
     }
     if (dot && dot != out)
         *dot = 0;
+    name_part(path, slash, out);
 }
 
 static int start(struct lmw_rows *r, struct lmw_err *err)

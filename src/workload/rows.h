@@ -63,7 +63,7 @@ struct lmw_rows {
     json_t *classes;     /* of such a page: {"column": ["name of 0", ...]} */
 };
 
-/* "test" of "data/test.jsonl.gz". */
+/* "test" of "data/test.jsonl.gz"; "law_test" of "law/test-00000-of-00001.parquet". */
 void lmw_rows_stem(const char *path, char out[64]);
 /* The stream is open and becomes the rows'. `format` may be NULL: by the name, where .gz and .zst
  * do not count. `columns` and `header` may be NULL; the strings stay the caller's. */

@@ -147,6 +147,33 @@ static void rewound_and_shuffled(void **state)
     lmw_buf_free(&first), lmw_buf_free(&again);
 }
 
+/* A part of a split is called alike in every folder of the Hub: the folder tells them apart. */
+static void parts_of_a_split(void **state)
+{
+    static const struct {
+        const char *path, *id, *domain;
+    } parts[] = {
+        {"bbh/web_of_lies/test-00000-of-00001.parquet", "web_of_lies_test-1", "web_of_lies"},
+        {"snarks/test-00000-of-00001.parquet", "snarks_test-1", "snarks"},
+        {"data/test-00003-of-00014.parquet.gz", "test-00003-1", "test-00003"},
+        {"test-00000-of-00001.parquet", "test-1", "test"},
+        {"a/snarks.json", "snarks-1", "snarks"},
+    };
+    struct lmw_workload_opts o = {.preset = "bbh", .format = "jsonl"};
+    lmw_str row = LMW_STR("{\"input\":\"Is it?\",\"target\":\"Yes\"}");
+    struct lmw_workload *w;
+    struct lmw_record r;
+    struct lmw_arena a = arena;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        assert_int_equal(lmw_workload_open_bytes_as(&w, row, parts[i].path, &o, NULL), 0);
+        assert_int_equal(lmw_workload_next(w, &r, &a, NULL), 1);
+        assert_string_equal(r.query_id, parts[i].id);
+        assert_string_equal(r.domain, parts[i].domain);
+        lmw_workload_close(w);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static int read_bytes(lmw_str bytes, const char *name, const struct lmw_workload_opts *o,
@@ -268,8 +295,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_sets_as_published), cmocka_unit_test(every_type_and_shape),
         cmocka_unit_test(hashed_by_their_rows),   cmocka_unit_test(rewound_and_shuffled),
-        cmocka_unit_test(refused_by_name),        cmocka_unit_test(packed_once_more),
-        cmocka_unit_test(cut_anywhere),           cmocka_unit_test(damaged_anywhere),
+        cmocka_unit_test(parts_of_a_split),       cmocka_unit_test(refused_by_name),
+        cmocka_unit_test(packed_once_more),       cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(damaged_anywhere),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
