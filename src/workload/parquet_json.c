@@ -182,6 +182,12 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* Not by way of the quotient: times b it may be less than the least number. */
+static int64_t floor_rest(int64_t a, int64_t b)
+{
+    return a % b + (a % b < 0 ? b : 0);
+}
+
 /* The proleptic Gregorian date of a day counted from 1970-01-01: days_to_civil in H. Hinnant,
  * "chrono-Compatible Low-Level Date Algorithms". */
 static void put_date(struct lmw_buf *out, int64_t day)
@@ -202,7 +208,7 @@ static void put_date(struct lmw_buf *out, int64_t day)
 static void put_time(struct lmw_buf *out, int64_t ticks, int digits)
 {
     int64_t per_second = digits == 3 ? 1000 : digits == 6 ? 1000000 : 1000000000;
-    int64_t seconds = floor_div(ticks, per_second), rest = ticks - seconds * per_second;
+    int64_t seconds = floor_div(ticks, per_second), rest = floor_rest(ticks, per_second);
 
     lmw_buf_printf(out, "%02lld:%02d:%02d", (long long)(seconds / 3600), (int)(seconds / 60 % 60),
                    (int)(seconds % 60));
@@ -228,7 +234,7 @@ static const char *put_moment(const struct lmw_pq_column *c, lmw_str v, struct l
 
     if (c->meaning == LMW_PQ_TIMESTAMP) {
         int64_t day = floor_div(t, per_day);
-        put_timestamp(out, day, t - day * per_day, c->digits, c->is_utc);
+        put_timestamp(out, day, floor_rest(t, per_day), c->digits, c->is_utc);
         return NULL;
     }
     if (c->meaning == LMW_PQ_TIME && (t < 0 || t > per_day))
@@ -249,7 +255,7 @@ static void put_int96(struct lmw_buf *out, lmw_str v)
     int64_t day =
         (int32_t)lmw_pq_number(v.ptr + 8, 4) - (int64_t)2440588 + floor_div(ticks, per_day);
 
-    put_timestamp(out, day, ticks - floor_div(ticks, per_day) * per_day, 9, false);
+    put_timestamp(out, day, floor_rest(ticks, per_day), 9, false);
 }
 
 /* ---- */
