@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 64,
+    BATCH = 128,
     MIN_PARALLEL_MAC = 200000, /* about 10 us of one core: below, waking a second one loses */
 };
 

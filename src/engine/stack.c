@@ -188,14 +188,13 @@ static void own_rows(struct lmw_pass *p)
     p->in = rows_from(p->in, p->i_thread);
 }
 
-/* Tokens enough that unpacking weights for so few is little beside the products, and a layer that
- * is done in so little time that barriers show: some 2 ms. */
+/* Tokens enough that unpacking weights for so few is little beside the products, and layers of so
+ * few weights that barriers show: a hundred tokens pass such a one in some milliseconds. */
 static bool is_worth_splitting(const struct lmw_pass *p)
 {
-    enum { MIN_TOKENS = 24, MAX_MAC = 1 << 27 };
-    int64_t n_tok = p->n_tok / p->n_thread;
-    return p->n_thread > 1 && n_tok >= MIN_TOKENS &&
-           p->m->info.n_param_active / p->m->n_layer * n_tok <= MAX_MAC;
+    enum { MIN_TOKENS = 24, MAX_WEIGHTS = 4 << 20 };
+    return p->n_thread > 1 && p->n_tok >= MIN_TOKENS * p->n_thread &&
+           p->m->info.n_param_active / p->m->n_layer <= MAX_WEIGHTS;
 }
 
 /* From here on it is a pass of my tokens, in a part of the scratch. */
