@@ -477,7 +477,9 @@ static void assert_energy(struct lmw_meter *m, const char *env, const char *scri
     double truth = (double)watts * (double)(b - a) * 1e-3;
     assert_true(e.valid);
     assert_string_equal(e.method, "counter");
-    assert_true((double)e.energy_uj > 0.9 * truth && (double)e.energy_uj < 1.1 * truth);
+    bool near = (double)e.energy_uj > 0.9 * truth && (double)e.energy_uj < 1.1 * truth;
+    /* A mark that got no processor is late, and the bounds know it. */
+    assert_true(near || ((double)e.lower_uj <= truth && truth <= (double)e.upper_uj));
 }
 
 /* Where a stand-in's counter of 100 W is about now, mJ; from there on the tests set it. */

@@ -51,7 +51,7 @@ static bool zone_names(const char *dir, const char *entry, char *zone, char *pac
     if (!lmw_source_read_word(path, zone, cap))
         return false;
     snprintf(package, cap, "%s", zone);
-    if (last == strchr(entry, ':'))
+    if (!last || last == strchr(entry, ':'))
         return true;
     snprintf(path, sizeof path, "%s/%.*s/name", dir, (int)(last - entry), entry);
     if (lmw_source_read_word(path, package, cap))
