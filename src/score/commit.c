@@ -6,8 +6,8 @@
  *
  * A statement ("the answer is B", \boxed{B}, "(B) is correct", "I choose B"; "wait, it must be B")
  * outweighs a mere sign (a line that is only "B", a text that ends in "(B)" or begins with "B)"),
- * and that what names a choice in passing ("the diagnosis is (B) ...", "only (B) fits"), which
- * counts where all that do so name the same one. Among equals the last one wins.
+ * and a sign what names a choice in passing ("the diagnosis is (B) ...", "only (B) fits"), which
+ * counts where all of that names the same one. Among equals the last one wins.
  *
  * A model that was not stopped goes on by itself. What belongs to another turn (turn.c) is not
  * looked at where a commitment stands before it, and neither is what follows the first statement

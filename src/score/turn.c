@@ -1,9 +1,9 @@
-/* Turns. A model that is not stopped goes on by itself: with its chat template's next token, or with
- * the next question as in the examples it was shown. The marks of another turn are
+/* Turns. A model that is not stopped goes on by itself: with its chat template's next token, or
+ * with the next question as in the examples it was shown. The marks of another turn are
  *
- *     <|im_end|>  </s>  <end_of_turn>  <eos>  [INST]     a template's token; _ does not count
- *     Question:   ## Problem 2   User:   Response:       such a word at the head of a line, which a
- *                                                        colon or the line's end closes
+ *     <|im_end|>  </s>  <end_of_turn>  <eos>  [INST]   a template's token; _ does not count
+ *     Question:   ## Problem 2   User:   Response:     such a word at the head of a line, which
+ *                                                      a colon or the line's end closes
  *
  * A mark may as well stand before an answer (a question said again), so that only the scorers know
  * whether what is before it answers. */
