@@ -165,7 +165,8 @@ static const struct filter *search(struct search *s, struct noise_level *noise)
     s->tau = noise->tau;
     search_shift(s);
     search_noise(s, noise);
-    if (is_first && s->n_mode > 1) { /* what they were by a level that was not the series' */
+    if (is_first && s->u->window_s > 0 && s->n_mode > 1) {
+        /* What they were by a level that was not the series'. */
         s->n_mode = 0;
         search_shift(s);
     }
