@@ -187,7 +187,9 @@ static int open_store(struct lmw_store **out, const char *path,
         return lmw_fail(err, LMW_ENOMEM, "no memory for a store");
     s->lock_fd = -1;
     int rc;
-    if ((size_t)snprintf(s->path, sizeof s->path, "%s", path) >= sizeof s->path)
+    if (!*path || strcmp(path, ":memory:") == 0) /* SQLite's names for what is gone at its end */
+        rc = lmw_fail(err, LMW_EARG, "a store is a file, and '%s' names none", path);
+    else if ((size_t)snprintf(s->path, sizeof s->path, "%s", path) >= sizeof s->path)
         rc = lmw_fail(err, LMW_EARG, "the path of the store is too long");
     else
         rc = how(s, err);

@@ -146,6 +146,15 @@ static int plan_workloads(const struct study *st, struct plan *plans, struct lmw
     return rc;
 }
 
+static int refuse_twins(const struct plan *a, const struct plan *b, struct lmw_err *err)
+{
+    bool same = strcmp(a->settings_hash, b->settings_hash) == 0;
+    return lmw_fail(err, LMW_EARG, "%s and %s would both be run '%s': %s",
+                    a->opts->backend_opts.model, b->opts->backend_opts.model, b->name,
+                    same ? "nothing in their settings differs"
+                         : "{model}, {workload} and {hash} in its name would tell them apart");
+}
+
 static int make_plans(const struct study *st, struct plan *plans, struct lmw_err *err)
 {
     int rc = LMW_OK;
@@ -153,9 +162,7 @@ static int make_plans(const struct study *st, struct plan *plans, struct lmw_err
         rc = lmw_plan_make(&plans[i], st, err);
         for (int k = 0; k < i && rc == LMW_OK; k++) {
             if (strcmp(plans[i].name, plans[k].name) == 0)
-                rc = lmw_fail(err, LMW_EARG, "%s and %s would both be run '%s'",
-                              plans[k].opts->backend_opts.model, plans[i].opts->backend_opts.model,
-                              plans[i].name);
+                rc = refuse_twins(&plans[k], &plans[i], err);
         }
     }
     return rc;

@@ -631,6 +631,19 @@ static void test_two_processes_create_at_once(void **state)
     }
 }
 
+/* SQLite would open something under these names, and forget it. */
+static void test_a_store_that_would_be_forgotten(void **state)
+{
+    static const char *const names[] = {"", ":memory:"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct lmw_store *s;
+        struct lmw_err err = {0};
+        assert_int_equal(lmw_store_open(&s, names[i], &err), LMW_EARG);
+        assert_null(s);
+        assert_non_null(strstr(err.msg, "a store is a file"));
+    }
+}
+
 static void test_default_path(void **state)
 {
     char path[256];
@@ -677,6 +690,7 @@ int main(void)
         TEST(test_a_full_disk_loses_nothing),
         TEST(test_one_writer_per_run),
         TEST(test_two_processes_create_at_once),
+        TEST(test_a_store_that_would_be_forgotten),
         TEST(test_default_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,6 +364,12 @@ static void test_several_models(void **state)
     snprintf(second, sizeof second, "%s/absent.gguf", folder);
     assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_EIO);
     assert_non_null(strstr(err.msg, "absent.gguf"));
+    asked[1] = asked[0];
+    assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "nothing in their settings differs"));
+    asked[1].seed = 7;
+    assert_int_equal(lmw_study_run(s, &o.study, runs, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "{hash} in its name would tell them apart"));
     lmw_store_close(s);
 }
 
