@@ -121,7 +121,8 @@ static void take_readings(struct lag *l, const struct series *s, int64_t first, 
         u.t0_ns = t_ns;
         u.shift_max_s = 0;
         lmw_ticks_readings(&u, s, i, end, renewal_s);
-        for (int k = 0; k < u.n && l->n < most; k++, l->n++) {
+        /* What a chunk begins with was made in the one before. */
+        for (int k = l->n > 0; k < u.n && l->n < most; k++, l->n++) {
             l->t_s[l->n] = u.v[k].t_s;
             l->w[l->n] = u.v[k].e_uj;
         }

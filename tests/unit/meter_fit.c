@@ -251,6 +251,9 @@ static void a_window_that_is_not_stated_is_learned(void **state)
                                     is[i].query_s, is[i].gap_s);
         f.sim.unstated = true;
         check(&f);
+        f.sim.seed = 1; /* where readings of two chunks of the log meet at another moment */
+        f.sim.n_query = 600;
+        check(&f);
     }
     /* Of the moment: learned too. */
     struct figure f = of_a_mean("moment, not stated", 0, 0.1, 1, 0.3);
