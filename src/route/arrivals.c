@@ -153,37 +153,50 @@ static bool is_day(int year, int month, int day)
            day <= days_of(year + month / 12, month % 12 + 1, 1) - days_of(year, month, 1);
 }
 
+/* Up to `most` digits. */
+static bool take_digits(const char **s, int most, int *out)
+{
+    const char *from = *s;
+    for (*out = 0; isdigit((unsigned char)**s) && *s - from < most; ++*s)
+        *out = 10 * *out + (**s - '0');
+    return *s > from;
+}
+
+static bool take_one_of(const char **s, const char *any)
+{
+    bool is_one = **s && strchr(any, **s);
+    *s += is_one;
+    return is_one;
+}
+
 /* Seconds east of Greenwich: "", "Z", "+02", "+0200", "+02:00". */
 static bool read_zone(const char *s, double *out)
 {
-    unsigned hours = 0, minutes = 0;
-    int n = -1;
+    int hours = 0, minutes = 0, sign = *s == '-' ? -1 : 1;
     *out = 0;
     if (!*s || strcmp(s, "Z") == 0)
         return true;
-    if (*s != '+' && *s != '-')
+    if (!take_one_of(&s, "+-") || !take_digits(&s, 2, &hours))
         return false;
-    if (sscanf(s + 1, "%2u:%2u%n", &hours, &minutes, &n) < 2 &&
-        sscanf(s + 1, "%2u%2u%n", &hours, &minutes, &n) < 2)
-        sscanf(s + 1, "%2u%n", &hours, &n);
-    *out = (*s == '-' ? -1 : 1) * (hours * 3600.0 + minutes * 60.0);
-    return n > 0 && !s[1 + n] && hours < 24 && minutes < 60;
+    bool has_colon = take_one_of(&s, ":"), has_minutes = take_digits(&s, 2, &minutes);
+    *out = sign * (hours * 3600.0 + minutes * 60.0);
+    return (has_minutes || !has_colon) && !*s && hours < 24 && minutes < 60;
 }
 
 /* "2023-11-16 18:17:03.98", with T as well, and a zone; a minute may have a leap second. */
 static bool read_date(const char *s, double *out)
 {
-    int year, month, day, hour, minute, n = -1;
-    char between, *end;
+    int year, month, day, hour, minute;
+    char *end;
     double zone;
-    if (sscanf(s, "%4d-%2d-%2d%c%2d:%2d:%n", &year, &month, &day, &between, &hour, &minute, &n) <
-            6 ||
-        n < 0 || !isdigit((unsigned char)s[n]))
+    if (!take_digits(&s, 4, &year) || !take_one_of(&s, "-") || !take_digits(&s, 2, &month) ||
+        !take_one_of(&s, "-") || !take_digits(&s, 2, &day) || !take_one_of(&s, " T") ||
+        !take_digits(&s, 2, &hour) || !take_one_of(&s, ":") || !take_digits(&s, 2, &minute) ||
+        !take_one_of(&s, ":") || !isdigit((unsigned char)*s))
         return false;
-    size_t digits = strspn(s + n, "0123456789.");
-    double second = strtod(s + n, &end);
-    if (end != s + n + digits || !strchr(" T", between) || !is_day(year, month, day) || hour < 0 ||
-        hour > 23 || minute < 0 || minute > 59 || second >= 61 || !read_zone(end, &zone))
+    double second = strtod(s, &end);
+    if (end != s + strspn(s, "0123456789.") || !is_day(year, month, day) || hour > 23 ||
+        minute > 59 || second >= 61 || !read_zone(end, &zone))
         return false;
     *out = (double)days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone;
     return true;

@@ -386,6 +386,8 @@ static bool goes_through_list(struct search *s)
         for (size_t from = 0; rows[row].kind == LISTED && next_match(s, row, from);) {
             lmw_str l = group(s, row, "l");
             from = match_end(s);
+            if (!l.ptr)
+                continue;
             if (seen && *l.ptr != seen)
                 return true;
             seen = *l.ptr;

@@ -117,7 +117,7 @@ static void split_star(struct mapping *p, bool is_csv)
         memcpy(p->star.in, p->from, (size_t)(key - p->from) - 1);
     memcpy(p->star.before, key, (size_t)(star - key));
     memcpy(p->star.after, star + 1, (size_t)(behind - star) - 1);
-    strcpy(p->star.inside, behind + (*behind == '.'));
+    memmove(p->star.inside, behind + (*behind == '.'), strlen(behind + (*behind == '.')) + 1);
 }
 
 lmw_str lmw_star_name(const struct star *star, lmw_str column)

@@ -318,7 +318,7 @@ int lmw_table_read_object(struct feed *s, lmw_str piece, take_fn *take, void *ar
                           struct lmw_err *err)
 {
     struct lmw_json_value o;
-    struct row row;
+    struct row row = {0};
     int rc = lmw_foreign_object(piece, &o, s->arena, err);
     if (rc == LMW_OK)
         rc = open_object(&o, &row, s->arena, err);

@@ -65,7 +65,7 @@ struct lmw_codec {
     int (*read)(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err);
     void (*stop)(struct lmw_stream *s);
 };
-extern const struct lmw_codec lmw_codec_parquet; /* parquet.c */
+extern const struct lmw_codec lmw_codec_parquet; /* parquet/file.c */
 /* By a file's first bytes: NULL when it is not packed, or an error for what cannot be read. */
 int lmw_codec_find(lmw_str first, const struct lmw_codec **out, struct lmw_err *err);
 

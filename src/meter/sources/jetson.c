@@ -194,7 +194,6 @@ static int add_iio_chip(void *x, const char *dir, const char *entry, struct lmw_
     return lmw_source_each(chip, "iio:device", add_iio_rails, x, err);
 }
 
-/* Whether every rail of the board's total can be read; *missing is one that cannot. */
 static const char *label_of(const struct source *s)
 {
     return s->info.name + strlen("jetson:");

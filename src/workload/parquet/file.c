@@ -3,7 +3,7 @@
  * The footer is read whole and kept as it is; of its row groups, of which there may be thousands,
  * only the one that is read is looked at. Hugging Face's libraries leave a data set's features in
  * the footer's key "huggingface": where a column holds classes by number, they name them. */
-#include "workload/parquet.h"
+#include "workload/parquet/parquet.h"
 
 #include <stdlib.h>
 

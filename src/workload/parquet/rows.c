@@ -5,7 +5,7 @@
  * begins a row). Of a place in the tree the first column below it tells whether it is null, how
  * many elements it has; the others must say the same, and are held to it: columns that disagree
  * are a damaged file. */
-#include "workload/parquet.h"
+#include "workload/parquet/parquet.h"
 
 #include "base/json.h"
 #include "workload/workload.h"

@@ -1,16 +1,16 @@
-/* Inside of the room: Apache Parquet, inflated into JSON lines.
+/* Inside of the folder: Apache Parquet, inflated into JSON lines.
  *
  * To the rest of the room a Parquet file is one more packing of JSON lines: a codec of stream.h
  * that gives out its rows, one object a line. What rows can do (rewind, jump, be hashed), and every
  * preset, map and path, then works as it does for JSON lines; the same rows in another encoding
  * have the same hash.
  *
- *     file      "PAR1", pages, footer, its length (4 bytes), "PAR1"       parquet.c
- *     footer    the schema's tree, row groups, in them a chunk a column   parquet_schema.c, parquet.c
- *     chunk     pages: header, repetition and definition levels, values   parquet_page.c
- *     values    in one of eight encodings                                 parquet_values.c
- *     row       the columns' values, joined by their levels               parquet_rows.c
- *     value     as JSON, by its logical type                              parquet_json.c
+ *     file      "PAR1", pages, footer, its length (4 bytes), "PAR1"       file.c
+ *     footer    the schema's tree, row groups, in them a chunk a column   schema.c, file.c
+ *     chunk     pages: header, repetition and definition levels, values   page.c
+ *     values    in one of eight encodings                                 values.c
+ *     row       the columns' values, joined by their levels               rows.c
+ *     value     as JSON, by its logical type                              json.c
  *
  * In memory are the footer and, of each column, one page and one dictionary. No length, offset,
  * count or level of the file is believed before it was checked.
@@ -19,14 +19,14 @@
  * Encodings, Compression, LogicalTypes, parquet.thrift), the assembly of nested rows that of
  * Melnik et al., "Dremel: Interactive Analysis of Web-Scale Datasets", VLDB 2010. Refused by name:
  * encryption, the codecs LZO, Brotli and LZ4, the old BIT_PACKED levels, columns in other files. */
-#ifndef LMW_WORKLOAD_PARQUET_H
-#define LMW_WORKLOAD_PARQUET_H
+#ifndef LMW_WORKLOAD_PARQUET_PARQUET_H
+#define LMW_WORKLOAD_PARQUET_PARQUET_H
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "workload/parquet/thrift.h"
 #include "workload/stream.h"
-#include "workload/thrift.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -66,7 +66,7 @@ enum lmw_pq_meaning {
     LMW_PQ_FLOAT16,
 };
 
-/* ---- values (parquet_values.c) ---- */
+/* ---- values (values.c) ---- */
 
 /* Memory that grows and is used again: a page's. */
 struct lmw_pq_room {
@@ -187,18 +187,18 @@ struct lmw_pq {
     struct lmw_buf scratch;
 };
 
-/* parquet_schema.c: the footer's list of schema elements becomes the columns and q->root. */
+/* schema.c: the footer's list of schema elements becomes the columns and q->root. */
 int lmw_pq_schema(struct lmw_pq *q, struct lmw_thrift *t, const struct lmw_thrift_field *f,
                   struct lmw_err *err);
-/* parquet_page.c: the levels of the column's next entry into def and rep. */
+/* page.c: the levels of the column's next entry into def and rep. */
 int lmw_pq_ahead(struct lmw_pq *q, struct lmw_pq_column *c, struct lmw_err *err);
 int lmw_pq_codec_check(const struct lmw_pq *q, const struct lmw_pq_column *c, struct lmw_err *err);
 /* An error in a page: where it is, what is wrong with it, and what to do. */
 int lmw_pq_broken(const struct lmw_pq *q, const struct lmw_pq_column *c, const char *what,
                   struct lmw_err *err);
-/* parquet_rows.c: the next row of the row group, appended to q->row as JSON. */
+/* rows.c: the next row of the row group, appended to q->row as JSON. */
 int lmw_pq_row(struct lmw_pq *q, struct lmw_err *err);
-/* parquet_json.c: a value, appended as JSON. NULL, or what is wrong. */
+/* json.c: a value, appended as JSON. NULL, or what is wrong. */
 const char *lmw_pq_json(const struct lmw_pq_column *c, lmw_str v, struct lmw_buf *out,
                         struct lmw_buf *scratch);
 
