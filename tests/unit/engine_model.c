@@ -539,7 +539,7 @@ static void many_threads(void **state)
     for (int i = 0; i < 12; i++) {
         int n_ctx = passes[i / 3].n_ctx, chunk = passes[i / 3].chunk;
         fed(types[i % 3], 1, n_ctx, chunk, logits[0], embedding[0]);
-        for (int n_thread = 2; n_thread <= 6; n_thread += 2) {
+        for (int n_thread = 2; n_thread <= 6; n_thread += 4) {
             fed(types[i % 3], n_thread, n_ctx, chunk, logits[1], embedding[1]);
             assert_memory_equal(logits[1], logits[0], sizeof logits[0]);
             assert_memory_equal(embedding[1], embedding[0], sizeof embedding[0]);
