@@ -6,8 +6,11 @@
  *
  * Costs are CPU time of the thread that pays: medians of 2,000 marks between stretches of work,
  * means of 200 spans in groups of 8 between them (study/ asks for a quarter of a second's
- * together), the sampler's over 5 s. The table is simulated (tests/unit/meter_sim.h), seeded, and
+ * together), the sampler's over 5 s: alone, where every reading wakes an idle processor, and
+ * beside two threads at work, as in a study. The table is simulated (tests/unit/meter_sim.h), seeded, and
  * the same on every machine. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -32,6 +35,32 @@ static void work(void)
             sum = sum + weight[i];
 }
 
+static atomic_bool working;
+
+static void *work_on(void *cpu_s)
+{
+    while (atomic_load(&working))
+        work();
+    *(double *)cpu_s = (double)lmw_thread_cpu_ns() * 1e-9;
+    return NULL;
+}
+
+/* What the process takes in 5 s beside what the threads at work take: the sampler. */
+static double sampler_share(int n_worker)
+{
+    enum { SECONDS = 5 };
+    pthread_t worker[2];
+    double cpu_s[2] = {0}, before = seconds_of_process();
+    atomic_store(&working, true);
+    for (int i = 0; i < n_worker; i++)
+        pthread_create(&worker[i], NULL, work_on, &cpu_s[i]);
+    lmw_sleep_until_ns(lmw_now_ns() + SECONDS * 1000000000LL);
+    atomic_store(&working, false);
+    for (int i = 0; i < n_worker; i++)
+        pthread_join(worker[i], NULL);
+    return (seconds_of_process() - before - cpu_s[0] - cpu_s[1]) / SECONDS;
+}
+
 static int costs(const char *source, bool json)
 {
     enum { N_MARK = 2000, N_SPAN = 200 };
@@ -47,9 +76,7 @@ static int costs(const char *source, bool json)
         fprintf(stderr, "bench_meter: %s\n", err.msg);
         return 1;
     }
-    double cpu = seconds_of_process();
-    lmw_sleep_until_ns(lmw_now_ns() + 5000000000);
-    double sampler = (seconds_of_process() - cpu) / 5;
+    double alone = sampler_share(0), beside = sampler_share(2);
     for (int i = 0; i < N_MARK; i++) {
         int64_t t = lmw_thread_cpu_ns(), at = lmw_meter_mark(m);
         mark_us[i] = (double)(lmw_thread_cpu_ns() - t) * 1e-3;
@@ -71,10 +98,10 @@ static int costs(const char *source, bool json)
     }
     double mark = lmw_quantile(mark_us, N_MARK, 0.5), mark99 = lmw_quantile(mark_us, N_MARK, 0.99);
     printf(json ? "{\"basis\":\"%s\",\"mark_us\":%.2f,\"mark_p99_us\":%.2f,\"span_us\":%.1f,"
-                  "\"sampler_core_share\":%.6f}\n"
+                  "\"sampler_core_share\":%.6f,\"sampler_beside_work\":%.6f}\n"
                 : "%s\n  mark     %8.2f us (p99 %.2f)\n  span     %8.1f us, after the query\n"
-                  "  sampler  %8.6f of a core at 20 Hz\n",
-           lmw_meter_basis(m), mark, mark99, span_us, sampler);
+                  "  sampler  %8.6f of a core at 20 Hz, %.6f beside two threads at work\n",
+           lmw_meter_basis(m), mark, mark99, span_us, alone, beside);
     lmw_meter_close(m);
     return 0;
 }
