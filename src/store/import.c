@@ -396,46 +396,20 @@ static json_t *origin(const struct import *im, const struct target *t)
     return o;
 }
 
-static char *environment(const struct import *im, const struct target *t, const char *before)
+static int sign(struct import *im, const struct target *t, struct lmw_err *err)
 {
-    json_t *o = json_loads(before ? before : "{}", 0, NULL), *list;
-    if (!json_is_object(o)) {
-        json_decref(o);
-        o = json_object();
-    }
-    if (!json_is_array(list = json_object_get(o, "imports"))) {
-        list = json_array();
-        json_object_set_new(o, "imports", list);
-    }
+    json_t *o;
+    int rc = lmw_run_environment(im->s, t->id, &o, err);
+    if (rc < 0)
+        return rc;
+    json_t *list = json_object_get(o, "imports");
+    if (!json_is_array(list))
+        json_object_set_new(o, "imports", list = json_array());
     json_array_append_new(list, origin(im, t));
     if (t->part)
         json_object_set_new(o, "part", json_string(t->part));
-    char *text = json_dumps(o, JSON_COMPACT);
+    rc = lmw_run_set_environment(im->s, t->id, o, err);
     json_decref(o);
-    return text;
-}
-
-static int sign(struct import *im, const struct target *t, struct lmw_err *err)
-{
-    struct sql get, set;
-    char *text = NULL;
-    int rc = lmw_sql(&get, im->s, "SELECT environment FROM runs WHERE id = ?", err);
-    if (rc < 0)
-        return rc;
-    lmw_sql_int(&get, t->id);
-    if ((rc = lmw_sql_step(&get, err)) == 1)
-        text = environment(im, t, lmw_sql_get_text(&get, 0));
-    lmw_sql_end(&get);
-    if (rc < 0 || !text)
-        return rc < 0 ? rc : lmw_fail(err, LMW_ENOMEM, "no memory for a run's origin");
-    if ((rc = lmw_sql(&set, im->s, "UPDATE runs SET environment = ? WHERE id = ?", err)) ==
-        LMW_OK) {
-        lmw_sql_text(&set, text);
-        lmw_sql_int(&set, t->id);
-        rc = lmw_sql_step(&set, err);
-    }
-    lmw_sql_end(&set);
-    free(text);
     return rc;
 }
 

@@ -180,8 +180,29 @@ static json_t *differing_values(const json_t *a, const json_t *b)
     return other;
 }
 
-static int set_environment(struct lmw_store *s, int64_t run_id, const json_t *environment,
-                           struct lmw_err *err)
+int lmw_run_environment(struct lmw_store *s, int64_t run_id, json_t **out, struct lmw_err *err)
+{
+    struct sql q;
+    json_t *o = NULL;
+    int rc = lmw_sql(&q, s, "SELECT environment FROM runs WHERE id = ?", err);
+    if (rc == LMW_OK) {
+        lmw_sql_int(&q, run_id);
+        if ((rc = lmw_sql_step(&q, err)) == 1 && lmw_sql_get_text(&q, 0))
+            o = json_loads(lmw_sql_get_text(&q, 0), 0, NULL);
+    }
+    lmw_sql_end(&q);
+    if (!json_is_object(o)) {
+        json_decref(o);
+        o = rc < 0 ? NULL : json_object();
+    }
+    *out = o;
+    if (rc >= 0 && !o)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a run");
+    return rc < 0 ? rc : LMW_OK;
+}
+
+int lmw_run_set_environment(struct lmw_store *s, int64_t run_id, const json_t *environment,
+                            struct lmw_err *err)
 {
     char *text = json_dumps(environment, JSON_COMPACT);
     struct sql q;
@@ -196,8 +217,7 @@ static int set_environment(struct lmw_store *s, int64_t run_id, const json_t *en
     return rc;
 }
 
-static int continue_environment(struct lmw_store *s, int64_t run_id, json_t *first,
-                                const json_t *now, struct lmw_err *err)
+static void continue_environment(json_t *first, const json_t *now)
 {
     json_t *began = json_copy(first), *list = json_object_get(first, "continued");
     json_object_del(began, "continued"); /* these two are the run's, and no process's */
@@ -206,23 +226,17 @@ static int continue_environment(struct lmw_store *s, int64_t run_id, json_t *fir
         json_object_set_new(first, "continued", list = json_array());
     json_array_append_new(list, differing_values(began, now));
     json_decref(began);
-    return set_environment(s, run_id, first, err);
 }
 
 int lmw_store_add_process(struct lmw_store *s, int64_t run_id, const char *environment,
                           struct lmw_err *err)
 {
-    struct sql q;
-    json_t *first = NULL, *now = json_loads(environment, 0, NULL);
-    int rc = lmw_sql(&q, s, "SELECT environment FROM runs WHERE id = ?", err);
-    if (rc == LMW_OK) {
-        lmw_sql_int(&q, run_id);
-        if ((rc = lmw_sql_step(&q, err)) == 1)
-            first = json_loads(lmw_sql_get_text(&q, 0) ? lmw_sql_get_text(&q, 0) : "{}", 0, NULL);
+    json_t *first, *now = json_loads(environment, 0, NULL);
+    int rc = lmw_run_environment(s, run_id, &first, err);
+    if (rc == LMW_OK && json_is_object(now)) {
+        continue_environment(first, now);
+        rc = lmw_run_set_environment(s, run_id, first, err);
     }
-    lmw_sql_end(&q);
-    if (json_is_object(first) && json_is_object(now))
-        rc = continue_environment(s, run_id, first, now, err);
     json_decref(first);
     json_decref(now);
     return rc < 0 ? rc : LMW_OK;

@@ -15,6 +15,7 @@
 
 #include "store/store.h"
 
+#include <jansson.h>
 #include <sqlite3.h>
 
 struct sql {
@@ -59,6 +60,11 @@ bool lmw_sql_is_stored(const struct lmw_column *c);
 
 /* runs.c: another process may write the run that lmw_store_begin_run() took. */
 void lmw_store_unlock(struct lmw_store *s, int64_t run_id);
+/* What a run keeps of its machine and origin, an object, empty where nothing was kept. The caller's
+ * to give back by json_decref(); NULL on an error. */
+int lmw_run_environment(struct lmw_store *s, int64_t run_id, json_t **out, struct lmw_err *err);
+int lmw_run_set_environment(struct lmw_store *s, int64_t run_id, const json_t *environment,
+                            struct lmw_err *err);
 
 /* schema.c: brings the file to this build's schema, in one transaction. */
 int lmw_schema_open(struct lmw_store *s, struct lmw_err *err);
