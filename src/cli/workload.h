@@ -1,4 +1,5 @@
-/* The parts of lmwatt workload: cmd_workload.c and workload_label.c. */
+/* The parts of lmwatt workload: cmd_workload.c, workload_label.c and, below both,
+ * workload_write.c. */
 #ifndef LMW_CLI_WORKLOAD_H
 #define LMW_CLI_WORKLOAD_H
 
