@@ -1,29 +1,12 @@
 /* Workload files of every format through the door: CSV, TSV, JSON documents, packed files, column
  * maps; what each tolerates, what it refuses and in which words. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "workload_arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#include "workload/workload.h"
-
-static struct lmw_arena arena;
-
-static int setup(void **state)
-{
-    return lmw_arena_open(&arena, (size_t)256 << 20, NULL);
-}
-static int teardown(void **state)
-{
-    lmw_arena_close(&arena);
-    return 0;
-}
 
 /* All rows as lines "id|prompt|reference|extra", or the error. */
 static int read_as(lmw_str bytes, const char *name, const struct lmw_workload_opts *o,

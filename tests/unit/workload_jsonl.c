@@ -1,27 +1,10 @@
 /* Workload files through the door: what is read, what is refused and in which words, and that
  * what was written reads back the same. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "workload_arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#include "workload/workload.h"
-
-static struct lmw_arena arena;
-
-static int setup(void **state)
-{
-    return lmw_arena_open(&arena, (size_t)64 << 20, NULL);
-}
-static int teardown(void **state)
-{
-    lmw_arena_close(&arena);
-    return 0;
-}
 
 /* Reads all of it: the number of queries, or the error. */
 static int64_t read_all(const char *bytes, size_t len, struct lmw_err *err)

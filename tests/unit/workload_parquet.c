@@ -1,31 +1,15 @@
 /* Parquet files through the door: each is read as the JSON lines beside it, which are made from the
  * same values without it (tests/fixtures/parquet/make.mjs); what is refused, in which words; and
  * files that are cut or damaged anywhere. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "workload_arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 #include <zlib.h>
 
 #include "base/file.h"
-#include "workload/workload.h"
 
 #define FOLDER "tests/fixtures/parquet/"
-
-static struct lmw_arena arena;
-
-static int setup(void **state)
-{
-    return lmw_arena_open(&arena, (size_t)256 << 20, NULL);
-}
-static int teardown(void **state)
-{
-    lmw_arena_close(&arena);
-    return 0;
-}
 
 /* All records as lines; the number of them, or an error. */
 static int64_t read_all(struct lmw_workload *w, struct lmw_buf *out, struct lmw_err *err)

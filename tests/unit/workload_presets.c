@@ -1,28 +1,11 @@
 /* Data sets as published, through the door: a row of each (made up, in the published shape), what
  * becomes of it, and what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "workload_arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#include "workload/workload.h"
-
-static struct lmw_arena arena;
-
-static int setup(void **state)
-{
-    return lmw_arena_open(&arena, (size_t)256 << 20, NULL);
-}
-static int teardown(void **state)
-{
-    lmw_arena_close(&arena);
-    return 0;
-}
 
 /* The first record, or the error. */
 static int first(const char *name, const char *text, const struct lmw_workload_opts *o,

@@ -1,26 +1,9 @@
 /* What is dropped and why, samples that stay as a file grows, and other orders. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "workload_arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 #include <zlib.h>
-
-#include "workload/workload.h"
-
-static struct lmw_arena arena;
-
-static int setup(void **state)
-{
-    return lmw_arena_open(&arena, (size_t)256 << 20, NULL);
-}
-static int teardown(void **state)
-{
-    lmw_arena_close(&arena);
-    return 0;
-}
 
 static struct lmw_workload *open_text(const struct lmw_buf *text, const char *name,
                                       const struct lmw_workload_opts *o)
