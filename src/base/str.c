@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 bool lmw_str_among(lmw_str s, const char *const *list)
 {
@@ -12,10 +13,29 @@ bool lmw_str_among(lmw_str s, const char *const *list)
     return *list != NULL;
 }
 
+bool lmw_str_among_caseless(lmw_str s, const char *const *list)
+{
+    while (*list && (s.len != strlen(*list) || !lmw_str_ends(s, *list)))
+        list++;
+    return *list != NULL;
+}
+
 bool lmw_str_starts(lmw_str s, const char *prefix)
 {
     size_t n = strlen(prefix);
     return s.len >= n && memcmp(s.ptr, prefix, n) == 0;
+}
+
+bool lmw_str_ends(lmw_str s, const char *ending)
+{
+    size_t n = strlen(ending);
+    return s.len >= n && (n == 0 || strncasecmp(s.ptr + s.len - n, ending, n) == 0);
+}
+
+lmw_str lmw_str_stem(lmw_str s, const char *ending)
+{
+    size_t n = strlen(ending);
+    return (lmw_str){s.ptr, s.len > n && lmw_str_ends(s, ending) ? s.len - n : s.len};
 }
 
 static bool is_space(char c)

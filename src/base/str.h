@@ -34,7 +34,12 @@ static inline bool lmw_text_eq(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 bool lmw_str_among(lmw_str s, const char *const *list); /* ended by NULL */
+bool lmw_str_among_caseless(lmw_str s, const char *const *list);
 bool lmw_str_starts(lmw_str s, const char *prefix);
+/* The name of a file has that ending, in small letters or large ones. */
+bool lmw_str_ends(lmw_str s, const char *ending);
+/* The name without that ending, where it has it and is more than that. */
+lmw_str lmw_str_stem(lmw_str s, const char *ending);
 lmw_str lmw_str_trim(lmw_str s); /* ASCII white space on both ends */
 /* s without the byte order mark that some programs put in front of UTF-8. */
 lmw_str lmw_str_unmark(lmw_str s);

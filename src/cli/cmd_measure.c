@@ -112,8 +112,7 @@ static int check_range(const char *command, const char *name, int64_t v, int64_t
 
 static bool is_model(const char *path)
 {
-    size_t n = strlen(path);
-    return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    return lmw_str_ends(lmw_str_from(path), ".gguf");
 }
 
 static int check(const struct measure *m, const struct strs *pos, const char *command)

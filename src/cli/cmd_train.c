@@ -141,10 +141,8 @@ static int parse(struct train *o, struct strs *pos, int argc, char **argv)
 static const char *name_of(const char *path, char *out, size_t size)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    size_t n = strlen(base);
-    if (n > 5 && strcmp(base + n - 5, ".gguf") == 0)
-        n -= 5;
-    snprintf(out, size, "%.*s", (int)n, base);
+    lmw_str name = lmw_str_stem(lmw_str_from(base), ".gguf");
+    snprintf(out, size, "%.*s", LMW_FMT(name));
     return out;
 }
 

@@ -32,12 +32,6 @@ static const struct format formats[] = {
 };
 enum { JSONL, CSV, JSON, N_FORMAT = sizeof formats / sizeof *formats };
 
-static bool ends_with(lmw_str s, const char *end)
-{
-    size_t n = strlen(end);
-    return s.len >= n && memcmp(s.ptr + s.len - n, end, n) == 0;
-}
-
 static const struct format *format_of(lmw_str text)
 {
     struct lmw_json j = {text.ptr, text.ptr + text.len, NULL};
@@ -68,7 +62,7 @@ static const struct format *recognise(const struct feed *s, bool is_mapped)
     lmw_str text = lmw_str_trim(lmw_reader_peek(&s->in));
     bool is_array = text.len > 0 && *text.ptr == '[';
     lmw_str name = lmw_str_from(s->name);
-    if (ends_with(name, ".csv") || ends_with(name, ".tsv") ||
+    if (lmw_str_ends(name, ".csv") || lmw_str_ends(name, ".tsv") ||
         (text.len > 0 && !is_array && *text.ptr != '{'))
         return &formats[CSV];
     if (is_array)

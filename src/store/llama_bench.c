@@ -58,9 +58,8 @@ static const char *model_of(const struct lmw_json_value *o, struct lmw_arena *ar
         return NULL;
     char *name = (char *)lmw_foreign_text(&v, arena), *slash = name ? strrchr(name, '/') : NULL;
     name = slash ? slash + 1 : name;
-    size_t n = name ? strlen(name) : 0;
-    if (n > 5 && strcmp(name + n - 5, ".gguf") == 0)
-        name[n - 5] = 0;
+    if (name)
+        name[lmw_str_stem(lmw_str_from(name), ".gguf").len] = 0;
     return name;
 }
 

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 /* --- units --- */
 
@@ -39,8 +38,7 @@ enum { N_UNIT = sizeof units / sizeof *units };
 
 static bool is_of(const struct unit *u, const struct lmw_column *c)
 {
-    size_t n = strlen(u->field);
-    return c->name_bytes >= n && strcmp(c->name + c->name_bytes - n, u->field) == 0;
+    return lmw_str_ends((lmw_str){c->name, c->name_bytes}, u->field);
 }
 
 /* What the field is counted in, "J, kJ, ..."; empty where it has no unit. */
@@ -192,20 +190,11 @@ bool lmw_map_fills(const struct map *m, const struct lmw_column *c)
 
 /* --- a value --- */
 
-static bool is_among(lmw_str s, const char *const *words)
-{
-    for (; *words; words++) {
-        if (s.len == strlen(*words) && strncasecmp(s.ptr, *words, s.len) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* As pandas, R, SQL and people write that there is nothing. */
 static bool is_missing(lmw_str s)
 {
     static const char *const words[] = {"", "nan", "na", "n/a", "null", "none", "-", "?", NULL};
-    return is_among(s, words);
+    return lmw_str_among_caseless(s, words);
 }
 
 /* Right or wrong, in words. */
@@ -213,8 +202,8 @@ static bool read_verdict(lmw_str s, double *out)
 {
     static const char *const yes[] = {"true", "yes", "right", "correct", "pass", "passed", NULL};
     static const char *const no[] = {"false", "no", "wrong", "incorrect", "fail", "failed", NULL};
-    *out = is_among(s, yes);
-    return *out == 1 || is_among(s, no);
+    *out = lmw_str_among_caseless(s, yes);
+    return *out == 1 || lmw_str_among_caseless(s, no);
 }
 
 static bool read_number(lmw_str s, double *out)

@@ -19,10 +19,7 @@
 static void stem(const char *path, const char *suffix, char *out, size_t cap)
 {
     const char *slash = strrchr(path, '/');
-    lmw_str name = lmw_str_from(slash ? slash + 1 : path);
-    size_t n = strlen(suffix);
-    if (name.len > n && strcmp(name.ptr + name.len - n, suffix) == 0)
-        name.len -= n;
+    lmw_str name = lmw_str_stem(lmw_str_from(slash ? slash + 1 : path), suffix);
     name = lmw_utf8_cut(name, cap - 1);
     snprintf(out, cap, "%.*s", LMW_FMT(name));
 }

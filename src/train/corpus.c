@@ -99,12 +99,6 @@ static int read_text(struct lmw_corpus *c, struct lmw_err *err)
     return LMW_OK;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 static int corpus_fill(struct lmw_corpus *c, const char *path, lmw_str tmpl, struct lmw_err *err)
 {
     int rc = lmw_map_open(&c->map, path, err);
@@ -112,7 +106,7 @@ static int corpus_fill(struct lmw_corpus *c, const char *path, lmw_str tmpl, str
         return rc;
     if (c->map.len == 0)
         return lmw_fail(err, LMW_EFORMAT, "%s: empty", path);
-    if (!ends_with(path, ".jsonl"))
+    if (!lmw_str_ends(lmw_str_from(path), ".jsonl"))
         return read_text(c, err);
     if ((rc = read_pairs(c, path, &c->map, tmpl, err)) < 0)
         return rc;

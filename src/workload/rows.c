@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "workload/workload.h"
 
@@ -113,12 +112,6 @@ static const struct lmw_rows_ops rows_jsonl = {"jsonl", false, jsonl_start, json
 
 /* ---- which format ---- */
 
-static bool ends_with(lmw_str s, const char *ending)
-{
-    size_t n = strlen(ending);
-    return s.len >= n && strncasecmp(s.ptr + s.len - n, ending, n) == 0;
-}
-
 /* No line of JSON lines that is a row begins with a bracket: it is one array, called .jsonl. */
 static bool is_array(const struct lmw_rows *r)
 {
@@ -147,7 +140,7 @@ static int check_parquet(const struct lmw_rows *r, lmw_str path, const char *for
                          struct lmw_err *err)
 {
     const bool is = r->stream.codec && r->stream.codec->is_lines;
-    const bool is_asked = format ? strcmp(format, "parquet") == 0 : ends_with(path, ".parquet");
+    const bool is_asked = format ? strcmp(format, "parquet") == 0 : lmw_str_ends(path, ".parquet");
 
     if (is && format && !is_asked && strcmp(format, "jsonl") != 0)
         return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
@@ -175,15 +168,14 @@ static int choose(struct lmw_rows *r, const char *name, const char *format, stru
         r->ops = &rows_jsonl;
         return 0;
     }
-    if (ends_with(path, ".gz") || ends_with(path, ".zst"))
-        path.len -= ends_with(path, ".gz") ? 3 : 4;
+    path = lmw_str_stem(lmw_str_stem(path, ".gz"), ".zst");
     r->separator = ',';
-    if (format ? strcmp(format, "tsv") == 0 : ends_with(path, ".tsv"))
+    if (format ? strcmp(format, "tsv") == 0 : lmw_str_ends(path, ".tsv"))
         r->separator = '\t', r->ops = &lmw_rows_csv;
-    else if (format ? strcmp(format, "csv") == 0 : ends_with(path, ".csv"))
+    else if (format ? strcmp(format, "csv") == 0 : lmw_str_ends(path, ".csv"))
         r->ops = &lmw_rows_csv;
     else if (format ? strcmp(format, "json") == 0
-                    : is_array(r) || (ends_with(path, ".json") && !is_lines(r)))
+                    : is_array(r) || (lmw_str_ends(path, ".json") && !is_lines(r)))
         r->ops = &lmw_rows_json;
     else if (!format || strcmp(format, "jsonl") == 0)
         r->ops = &rows_jsonl;
@@ -228,15 +220,11 @@ static void name_part(const char *path, const char *slash, char out[64])
 void lmw_rows_stem(const char *path, char out[64])
 {
     const char *slash = strrchr(path, '/');
-    char *dot;
 
     lmw_str name = lmw_utf8_cut(lmw_str_from(slash ? slash + 1 : path), 63);
+    name = lmw_str_stem(lmw_str_stem(name, ".gz"), ".zst");
     snprintf(out, 64, "%.*s", LMW_FMT(name));
-    dot = strrchr(out, '.');
-    if (dot && (strcasecmp(dot, ".gz") == 0 || strcasecmp(dot, ".zst") == 0)) {
-        *dot = 0;
-        dot = strrchr(out, '.');
-    }
+    char *dot = strrchr(out, '.');
     if (dot && dot != out)
         *dot = 0;
     name_part(path, slash, out);

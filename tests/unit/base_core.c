@@ -64,6 +64,22 @@ static void buffers_grow_and_end_in_nul(void **state)
     lmw_buf_free(&b);
 }
 
+static void names_of_files_end(void **state)
+{
+    static const char *const words[] = {"yes", "right", NULL};
+    assert_true(lmw_str_ends(LMW_STR("a.jsonl"), ".jsonl"));
+    assert_true(lmw_str_ends(LMW_STR("A.CSV"), ".csv"));
+    assert_true(lmw_str_ends(LMW_STR(""), ""));
+    assert_false(lmw_str_ends(LMW_STR("csv"), ".csv"));
+    assert_false(lmw_str_ends(LMW_STR("a.csv.gz"), ".csv"));
+    assert_int_equal(lmw_str_stem(LMW_STR("m.GGUF"), ".gguf").len, 1);
+    assert_int_equal(lmw_str_stem(LMW_STR(".gguf"), ".gguf").len, 5);
+    assert_int_equal(lmw_str_stem(LMW_STR("m.bin"), ".gguf").len, 5);
+    assert_true(lmw_str_among_caseless(LMW_STR("RIGHT"), words));
+    assert_false(lmw_str_among_caseless(LMW_STR("very right"), words));
+    assert_false(lmw_str_among_caseless(LMW_STR(""), words));
+}
+
 static void atomic_files_appear_whole(void **state)
 {
     char dir[] = "/tmp/lmw-base-XXXXXX", path[64];
@@ -294,6 +310,7 @@ int main(void)
         cmocka_unit_test(errors_wrap_outwards),
         cmocka_unit_test(arena_refuses_overflow_and_clears),
         cmocka_unit_test(buffers_grow_and_end_in_nul),
+        cmocka_unit_test(names_of_files_end),
         cmocka_unit_test(atomic_files_appear_whole),
         cmocka_unit_test(what_is_not_a_file_stays_what_it_is),
         cmocka_unit_test(full_disk_keeps_the_target),

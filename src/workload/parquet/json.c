@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/json.h"
 
@@ -188,20 +189,14 @@ static int64_t floor_rest(int64_t a, int64_t b)
     return a % b + (a % b < 0 ? b : 0);
 }
 
-/* The proleptic Gregorian date of a day counted from 1970-01-01: days_to_civil in H. Hinnant,
- * "chrono-Compatible Low-Level Date Algorithms". */
+/* Of a day counted from 1970-01-01; 64 bits of milliseconds reach years that fit. */
 static void put_date(struct lmw_buf *out, int64_t day)
 {
-    day += 719468; /* from 0000-03-01 */
-    int64_t era = floor_div(day, 146097), of_era = day - era * 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153; /* from March */
-    int64_t of_month = of_year - (153 * month + 2) / 5 + 1;
+    time_t seconds = (time_t)day * 86400;
+    struct tm tm = {0};
 
-    month += month < 10 ? 3 : -9;
-    year += era * 400 + (month <= 2);
-    lmw_buf_printf(out, "%04lld-%02d-%02d", (long long)year, (int)month, (int)of_month);
+    gmtime_r(&seconds, &tm);
+    lmw_buf_printf(out, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
 }
 
 /* A time of day; the fraction only where there is one. */
