@@ -215,11 +215,16 @@ static void merge_piece(struct sink *s, lmw_str piece)
     free(m.heap);
 }
 
-size_t lmw_tok_merge_piece(const struct lmw_tok *t, lmw_str piece, int32_t *out, size_t cap)
+void lmw_tok_find_direct(struct lmw_tok *t)
 {
-    struct sink s = {t, out, 0, cap};
-    merge_piece(&s, piece);
-    return s.n;
+    for (int32_t id = 0; id < t->n_vocab; id++) {
+        int32_t got = -1;
+        struct sink s = {t, &got, 0, 1};
+        if (t->piece[id].len == 0 || t->piece[id].len > t->max_len)
+            continue;
+        merge_piece(&s, t->piece[id]);
+        t->direct[id] = s.n == 1 && got == id;
+    }
 }
 
 static void encode_piece(void *arg, lmw_str piece)

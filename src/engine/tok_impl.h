@@ -1,5 +1,5 @@
-/* Inside the tokenizer: shared by tok.c (vocabularies), tok_split.c (pretokenizers), tok_encode.c
- * and tok_train.c. Nobody else includes this. */
+/* Inside the tokenizer: shared by tok.c (vocabularies), tok_index.c (their tables), tok_split.c
+ * (pretokenizers), tok_encode.c and tok_train.c. Nobody else includes this. */
 #ifndef LMW_ENGINE_TOK_IMPL_H
 #define LMW_ENGINE_TOK_IMPL_H
 
@@ -81,10 +81,13 @@ int lmw_tok_index(struct lmw_tok *t, struct lmw_err *err);
 /* The arena size lmw_tok_new needs for a vocabulary with that many string bytes in all. */
 size_t lmw_tok_room(size_t n_vocab, size_t n_merge, size_t n_text_byte);
 
+/* The two halves of that: the tables (tok_index.c), and `direct`, which merging itself must say
+ * (tok_encode.c). */
+int lmw_tok_make_tables(struct lmw_tok *t, struct lmw_err *err);
+void lmw_tok_find_direct(struct lmw_tok *t);
+
 /* The token whose piece these bytes are, or -1. */
 int32_t lmw_tok_find(const struct lmw_tok *t, lmw_str piece);
-/* Ids of one pretoken by merging alone. */
-size_t lmw_tok_merge_piece(const struct lmw_tok *t, lmw_str piece, int32_t *out, size_t cap);
 
 /* GPT-2's printable spelling of bytes: appends the characters, or turns them back (false: some
  * character stands for no byte). dst has room for 2 * n, or for n bytes. */
