@@ -2,56 +2,33 @@
  * all, nothing is overwritten or counted twice, and every refusal says where and why. */
 #include "store/exchange.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "store_scratch.h"
 
 #include "base/file.h"
 
-static char folder[64], db[128], path[128];
+static char path[128];
 static struct lmw_store *store;
 static struct lmw_err err;
 
-static struct lmw_store *open_store(void)
-{
-    struct lmw_store *s;
-    if (lmw_store_open(&s, db, &err) != LMW_OK)
-        fail_msg("%s", err.msg);
-    return s;
-}
-
 static int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "%s", "/tmp/lmwatt-exchange-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(db, sizeof db, "%s/s.db", folder);
-    store = open_store();
-    return 0;
+    return make_folder(state) < 0 ? -1 : lmw_store_open(&store, db, &err);
 }
 
 static int teardown(void **state)
 {
-    char command[160];
     lmw_store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(state);
 }
 
 static void write_file(const char *name, const char *text)
 {
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
+    write_text(path, text);
 }
 
 /* Imports what write_file() wrote: the new records, or the negative code. */

@@ -4,36 +4,24 @@
 #include "store/exchange.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "store_scratch.h"
 
 #include "base/file.h"
 
-static char folder[64], path[200];
+static char path[200];
 static struct lmw_store *store;
 static struct lmw_err err;
 
 static int setup(void **state)
 {
-    char db[96];
-    snprintf(folder, sizeof folder, "%s", "/tmp/lmwatt-foreign-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(db, sizeof db, "%s/s.db", folder);
-    return lmw_store_open(&store, db, &err);
+    return make_folder(state) < 0 ? -1 : lmw_store_open(&store, db, &err);
 }
 
 static int teardown(void **state)
 {
-    char command[96];
     lmw_store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(state);
 }
 
 /* Imports the text from a file of that name (in a folder of its own) as the run "r"; the format it
@@ -45,9 +33,7 @@ static const char *import_text(const char *dir, const char *name, const char *te
     snprintf(path, sizeof path, "%s/%s", folder, dir);
     assert_int_equal(lmw_mkdirs(path, &err), LMW_OK);
     snprintf(path, sizeof path, "%s/%s/%s", folder, dir, name);
-    FILE *f = fopen(path, "w");
-    fputs(text, f);
-    fclose(f);
+    write_text(path, text);
     if (lmw_import(store, path, &opts, &r, &err) < 0)
         return NULL;
     free(r.runs);

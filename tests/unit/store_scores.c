@@ -3,44 +3,11 @@
 #include "store/scores.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <sqlite3.h>
+#include <stdint.h>
+#include <string.h>
 
-#include <cmocka.h>
-
-static char folder[64], db[96];
-
-static int set_up(void **state)
-{
-    snprintf(folder, sizeof folder, "/tmp/lmwatt-scores-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(db, sizeof db, "%s/s.db", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
-static struct lmw_store *open_store(void)
-{
-    struct lmw_store *s;
-    struct lmw_err err = {0};
-    if (lmw_store_open(&s, db, &err) < 0)
-        fail_msg("%s", err.msg);
-    return s;
-}
+#include "store_scratch.h"
 
 static void add_record(struct lmw_store *s, int64_t run, const char *id, double score)
 {
@@ -252,10 +219,11 @@ static void test_another_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_nothing_is_lost, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_records_that_come_later, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_interrupted_one_goes_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_another_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_is_lost, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_records_that_come_later, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_an_interrupted_one_goes_on, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_another_run, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,44 +6,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static char folder[64], db[128];
+#include "store_scratch.h"
 
 static int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "%s", "/tmp/lmwatt-store-XXXXXX");
-    if (!mkdtemp(folder))
+    if (make_folder(state) < 0)
         return -1;
     snprintf(db, sizeof db, "%s/deep/er/lmwatt.db", folder);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    char command[256];
-    snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", folder, folder);
-    return system(command);
-}
-
-static struct lmw_store *open_store(void)
-{
-    struct lmw_store *s;
-    struct lmw_err err = {0};
-    if (lmw_store_open(&s, db, &err) != LMW_OK)
-        fail_msg("%s", err.msg);
-    return s;
 }
 
 static struct lmw_run new_run(const char *name, const char *hash)
@@ -669,7 +645,7 @@ static void test_default_path(void **state)
     assert_int_equal(lmw_store_default_path(path, sizeof path, &err), LMW_EARG);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, remove_folder)
 
 int main(void)
 {

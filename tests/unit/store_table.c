@@ -3,37 +3,24 @@
 #include "store/exchange.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "store_scratch.h"
 
-static char folder[64];
 static struct lmw_store *store;
 static struct lmw_err err;
 static struct lmw_import_result result;
 
 static int setup(void **state)
 {
-    char db[96];
-    snprintf(folder, sizeof folder, "%s", "/tmp/lmwatt-table-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(db, sizeof db, "%s/s.db", folder);
-    return lmw_store_open(&store, db, &err);
+    return make_folder(state) < 0 ? -1 : lmw_store_open(&store, db, &err);
 }
 
 static int teardown(void **state)
 {
-    char command[96];
     free(result.runs);
     result.runs = NULL;
     lmw_store_close(store);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(state);
 }
 
 /* The records of a file of that name and text under the map, or the negative code. */
@@ -42,9 +29,7 @@ static int64_t import_text(const char *name, const char *text, const char *run, 
     const struct lmw_import_opts opts = {.run = run, .map = map};
     char path[160];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    fputs(text, f);
-    fclose(f);
+    write_text(path, text);
     free(result.runs);
     result = (struct lmw_import_result){0};
     int rc = lmw_import(store, path, &opts, &result, &err);
@@ -231,9 +216,7 @@ static void test_defaults(void **state)
     char path[160];
     take("t.jsonl", "{\"query_id\":1,\"machine\":\"T4\"}\n", NULL, 1);
     snprintf(path, sizeof path, "%s/u.jsonl", folder);
-    FILE *f = fopen(path, "w");
-    fputs("{\"query_id\":2,\"machine\":\"T4\"}\n{\"query_id\":3,\"score\":0}\n", f);
-    fclose(f);
+    write_text(path, "{\"query_id\":2,\"machine\":\"T4\"}\n{\"query_id\":3,\"score\":0}\n");
     free(result.runs);
     assert_int_equal(lmw_import(store, path, &opts, &result, &err), LMW_OK);
     struct lmw_record r = get("r", "2");
