@@ -1,22 +1,15 @@
 /* A server's management controller, played by the test: what its answers become, and that nothing
  * it does is a reading of 0 W. */
+#include "meter_list.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
-#include "meter/meter.h"
 #include "meter/sources/bmc.h"
-
-enum { CAP = 32 };
 
 static struct controller {
     int open_errno, send_errno, receive_errno;
@@ -89,16 +82,10 @@ static int reset(void **state)
 
 static struct lmw_source_info source(const char *root)
 {
-    struct lmw_meter_opts o = {.sysroot = root, .sources = "auto"};
     struct lmw_source_info s[CAP];
     struct lmw_err err = {0};
-    int n = lmw_meter_list(&o, s, CAP, &err);
-    for (int i = 0; i < n; i++) {
-        if (strcmp(s[i].name, "bmc") == 0)
-            return s[i];
-    }
-    fail_msg("no source bmc");
-    return s[0];
+    int n = list(root, "auto", s, &err);
+    return *named(s, n, "bmc");
 }
 
 static void says(const char *text, const char *words)

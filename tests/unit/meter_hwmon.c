@@ -1,63 +1,18 @@
 /* The chips of /sys/class/hwmon, on trees that stand for machines: cards, boards, servers; which
  * of their rails make the total, and what is not a reading. */
+#include "meter_machine.h"
+
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
-#include "base/file.h"
-#include "meter/meter.h"
-
-enum { CAP = 64 };
-
-struct machine {
-    char root[64];
-    struct lmw_meter *m;
-    struct lmw_err err;
-    struct lmw_source_info s[CAP];
-    int n;
-};
 
 /* ---- a machine made here ---- */
 
 static void begin(struct machine *x)
 {
-    *x = (struct machine){.root = "/tmp/lmw-hwmon-XXXXXX"};
-    assert_non_null(mkdtemp(x->root));
-}
-
-static void end(struct machine *x)
-{
-    char command[128];
-    lmw_meter_close(x->m);
-    snprintf(command, sizeof command, "rm -r %s", x->root);
-    assert_int_equal(system(command), 0);
-}
-
-__attribute__((format(printf, 3, 4))) static void put(const struct machine *x, const char *path,
-                                                      const char *format, ...)
-{
-    char name[512];
-    va_list ap;
-    snprintf(name, sizeof name, "%s/%s", x->root, path);
-    char *slash = strrchr(name, '/');
-    *slash = 0;
-    assert_int_equal(lmw_mkdirs(name, NULL), LMW_OK);
-    *slash = '/';
-    struct lmw_atomic w;
-    assert_int_equal(lmw_atomic_open(&w, name, NULL), LMW_OK);
-    va_start(ap, format);
-    vfprintf(w.f, format, ap);
-    va_end(ap);
-    assert_int_equal(lmw_atomic_commit(&w, NULL), LMW_OK);
+    *x = empty_machine();
 }
 
 /* hwmonN, on a device of this name; then its attributes by put() under "hwmonN". */
@@ -113,7 +68,7 @@ static int try_list(struct machine *x, const char *sources)
 {
     struct lmw_meter_opts o = {.sysroot = x->root, .sources = sources};
     x->err = (struct lmw_err){0};
-    x->n = lmw_meter_list(&o, x->s, CAP, &x->err);
+    x->n = lmw_meter_list(&o, x->s, MAX_LISTED, &x->err);
     return x->n;
 }
 
@@ -168,26 +123,10 @@ static void absent(const struct machine *x, const char *name, const char *word)
         fail_msg("%s: '%s' does not say '%s'", name, s->reason, word);
 }
 
-static void start(struct machine *x, const char *sources)
-{
-    struct lmw_meter_opts o = {.sysroot = x->root, .sources = sources, .rate_hz = 0.001};
-    if (lmw_meter_open(&x->m, &o, &x->err) < 0)
-        fail_msg("%s", x->err.msg);
-    assert_int_equal(lmw_meter_start(x->m, &x->err), LMW_OK);
-}
-
 static int64_t mark(struct machine *x)
 {
     lmw_sleep_until_ns(lmw_now_ns() + 20000000);
     return lmw_meter_mark(x->m);
-}
-
-static struct lmw_energy ask(struct machine *x, int64_t a, int64_t b)
-{
-    struct lmw_span span = {a, LMW_NULL, b};
-    struct lmw_energy e;
-    assert_int_equal(lmw_meter_span(x->m, &span, &e, &x->err), LMW_OK);
-    return e;
 }
 
 /* Mean power of the total between two marks, mW. */

@@ -1,23 +1,19 @@
 /* RAPL by perf events: the rails a machine's counting units make, what a refusal says, and
  * readings through a stand-in for the kernel and, where this machine allows it, the kernel's own
  * clock. */
+#include "meter_list.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
 #include "base/str.h"
-#include "meter/meter.h"
 #include "meter/sources/perf.h"
 
-enum { CAP = 32, MAX_EVENT = 128 };
+enum { MAX_EVENT = 128 };
 
 /* ---- a kernel that answers what the test wrote ---- */
 
@@ -67,24 +63,6 @@ static void say(uint32_t type, uint64_t config, int cpu, double joules, uint64_t
         }
     }
     fail_msg("event %d of unit %d was not opened on processor %d", (int)config, (int)type, cpu);
-}
-
-static int list(const char *root, const char *sources, struct lmw_source_info out[CAP],
-                struct lmw_err *err)
-{
-    struct lmw_meter_opts o = {.sysroot = root, .sources = sources};
-    return lmw_meter_list(&o, out, CAP, err);
-}
-
-static const struct lmw_source_info *named(const struct lmw_source_info *s, int n,
-                                           const char *name)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(s[i].name, name) == 0)
-            return &s[i];
-    }
-    fail_msg("no source %s", name);
-    return NULL;
 }
 
 static void takes_over_where_powercap_is_locked(void **state)

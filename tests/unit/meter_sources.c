@@ -1,38 +1,12 @@
 /* The meter's sources, on trees that stand for machines: what is there, what makes the total, and
  * what happens when a file changes its mind in the middle of a run. */
+#include "meter_list.h"
+#include "meter_machine.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
-#include "base/file.h"
-#include "meter/meter.h"
-
-enum { CAP = 32 };
-
-static int list(const char *root, const char *sources, struct lmw_source_info out[CAP],
-                struct lmw_err *err)
-{
-    struct lmw_meter_opts o = {.sysroot = root, .sources = sources};
-    return lmw_meter_list(&o, out, CAP, err);
-}
-
-static const struct lmw_source_info *named(const struct lmw_source_info *s, int n,
-                                           const char *name)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(s[i].name, name) == 0)
-            return &s[i];
-    }
-    fail_msg("no source %s", name);
-    return NULL;
-}
 
 static void server_counts_packages_and_memory_once(void **state)
 {
@@ -153,30 +127,6 @@ static void words_that_name_no_source_are_refused(void **state)
 
 /* ---- a machine whose files change ---- */
 
-struct machine {
-    char root[64];
-    struct lmw_meter *m;
-    struct lmw_err err;
-};
-
-__attribute__((format(printf, 3, 4))) static void put(const struct machine *x, const char *path,
-                                                      const char *format, ...)
-{
-    char name[512];
-    va_list ap;
-    snprintf(name, sizeof name, "%s/%s", x->root, path);
-    char *slash = strrchr(name, '/');
-    *slash = 0;
-    assert_int_equal(lmw_mkdirs(name, NULL), LMW_OK);
-    *slash = '/';
-    struct lmw_atomic w;
-    assert_int_equal(lmw_atomic_open(&w, name, NULL), LMW_OK);
-    va_start(ap, format);
-    vfprintf(w.f, format, ap);
-    va_end(ap);
-    assert_int_equal(lmw_atomic_commit(&w, NULL), LMW_OK);
-}
-
 #define PACKAGE "sys/class/powercap/intel-rapl:0/"
 
 static void energy(const struct machine *x, long long uj)
@@ -187,31 +137,10 @@ static void energy(const struct machine *x, long long uj)
 /* A machine with one package of range 262143 J, metered by marks alone. */
 static void begin(struct machine *x)
 {
-    *x = (struct machine){.root = "/tmp/lmw-meter-XXXXXX"};
-    assert_non_null(mkdtemp(x->root));
+    *x = empty_machine();
     put(x, PACKAGE "name", "package-0\n");
     put(x, PACKAGE "max_energy_range_uj", "262143000000\n");
     energy(x, 100000000);
-}
-
-static void start(struct machine *x, const char *sources)
-{
-    struct lmw_meter_opts o = {.sysroot = x->root, .sources = sources, .rate_hz = 0.001};
-    assert_int_equal(lmw_meter_open(&x->m, &o, &x->err), LMW_OK);
-    assert_int_equal(lmw_meter_start(x->m, &x->err), LMW_OK);
-}
-
-static void remove_root(const struct machine *x)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", x->root);
-    assert_int_equal(system(command), 0);
-}
-
-static void end(struct machine *x)
-{
-    lmw_meter_close(x->m);
-    remove_root(x);
 }
 
 /* Waits 20 ms, sets the counter, marks. */
@@ -220,14 +149,6 @@ static int64_t step(struct machine *x, long long uj)
     lmw_sleep_until_ns(lmw_now_ns() + 20000000);
     energy(x, uj);
     return lmw_meter_mark(x->m);
-}
-
-static struct lmw_energy ask(struct machine *x, int64_t start_ns, int64_t end_ns)
-{
-    struct lmw_span span = {start_ns, LMW_NULL, end_ns};
-    struct lmw_energy e;
-    assert_int_equal(lmw_meter_span(x->m, &span, &e, &x->err), LMW_OK);
-    return e;
 }
 
 /* Nothing is read between them: a sampler that got no processor costs no baseline. */
@@ -393,8 +314,7 @@ static void battery_power_has_no_sign_and_needs_discharging(void **state)
     for (int i = 0; i < n; i++)
         assert_null(strstr(s[i].name, "hidpp"));
 
-    x = (struct machine){.root = "/tmp/lmw-meter-XXXXXX"};
-    assert_non_null(mkdtemp(x.root));
+    x = empty_machine();
     put(&x, "sys/class/power_supply/BAT0/type", "Battery\n");
     put(&x, "sys/class/power_supply/BAT0/status", "Discharging\n");
     put(&x, "sys/class/power_supply/BAT0/power_now", "-12000000\n");
@@ -444,8 +364,7 @@ static void zone(const struct machine *x, const char *folder, const char *name)
 
 static struct machine bare(void)
 {
-    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
-    assert_non_null(mkdtemp(x.root));
+    struct machine x = empty_machine();
     put(&x, "proc/stat", "cpu  9 0 9 9 0 0 0\ncpu0 9 0 9 9 0 0 0\n");
     return x;
 }
@@ -610,8 +529,7 @@ static void busy(const struct machine *x, int ticks)
 
 static void estimate_follows_the_busy_share(void **state)
 {
-    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
-    assert_non_null(mkdtemp(x.root));
+    struct machine x = empty_machine();
     busy(&x, 100);
     start(&x, "estimate:10,110");
     assert_string_equal(lmw_meter_basis(x.m), "~estimate");
@@ -637,21 +555,17 @@ static void estimate_follows_the_busy_share(void **state)
 static void a_large_machine_has_all_its_processors(void **state)
 {
     enum { N = 700 };
-    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
+    struct machine x = empty_machine();
     struct lmw_source_info s[32];
     struct lmw_buf text = {0};
-    assert_non_null(mkdtemp(x.root));
     lmw_buf_str(&text, "cpu  700000000 0 0 700000000 0 0 0 0 0 0\n");
     for (int i = 0; i < N; i++)
         lmw_buf_printf(&text, "cpu%d 1000000 200000 3000000 4000000 500000 0 60000 7000 0 0\n", i);
     put(&x, "proc/stat", "%s", text.ptr);
     lmw_buf_free(&text);
-    struct lmw_meter_opts o = {.sysroot = x.root, .sources = "estimate"};
-    int n = lmw_meter_list(&o, s, 32, &x.err), i = 0;
-    while (i < n && strcmp(s[i].name, "estimate") != 0)
-        i++;
-    assert_true(i < n);
-    assert_non_null(strstr(s[i].about, "700 W idle to 3500 W with 700 processors"));
+    int n = list(x.root, "estimate", s, &x.err);
+    assert_non_null(
+        strstr(named(s, n, "estimate")->about, "700 W idle to 3500 W with 700 processors"));
     remove_root(&x);
 }
 
@@ -659,8 +573,7 @@ static void a_large_machine_has_all_its_processors(void **state)
  * it was no work. */
 static void estimate_asks_the_quick_file_in_between(void **state)
 {
-    struct machine x = {.root = "/tmp/lmw-meter-XXXXXX"};
-    assert_non_null(mkdtemp(x.root));
+    struct machine x = empty_machine();
     busy(&x, 100);
     put(&x, "proc/uptime", "1000.00 1900.00\n");
     start(&x, "estimate:10,110");
