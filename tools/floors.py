@@ -9,11 +9,12 @@ import sys
 
 FLOOR = {
     "base": 0,
-    "engine": 1, "meter": 1, "workload": 1, "score": 1, "store": 1,
-    "train": 2, "backend": 2, "insight": 2,
-    "study": 3, "route": 3,
-    "report": 4, "serve": 4,
-    "cli": 5,
+    "stream": 1,
+    "engine": 2, "meter": 2, "workload": 2, "score": 2, "store": 2,
+    "train": 3, "backend": 3, "insight": 3,
+    "study": 4, "route": 4,
+    "report": 5, "serve": 5,
+    "cli": 6,
 }
 # A room's door is ROOM/ROOM.h; these are second doors, and base is open to all.
 EXTRA_DOORS = {"engine/gguf.h", "score/verdict.h", "store/exchange.h", "store/scores.h", "study/judge.h"}

@@ -10,6 +10,7 @@
 #include "workload/workload.h"
 
 enum { BLOCK = 64 << 10, JUMP_BLOCK = 4 << 10 };
+_Static_assert(LMW_STREAM_ROW_MAX <= LMW_WORKLOAD_LINE_MAX, "a row of Parquet is a line");
 
 /* ---- bytes ---- */
 
@@ -139,17 +140,18 @@ static bool is_lines(const struct lmw_rows *r)
 static int check_parquet(const struct lmw_rows *r, lmw_str path, const char *format,
                          struct lmw_err *err)
 {
-    const bool is = r->stream.codec && r->stream.codec->is_lines;
+    const bool is = lmw_stream_is_parquet(&r->stream);
+    const char *packing = lmw_stream_packing(&r->stream);
     const bool is_asked = format ? strcmp(format, "parquet") == 0 : lmw_str_ends(path, ".parquet");
 
     if (is && format && !is_asked && strcmp(format, "jsonl") != 0)
         return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
                         format);
-    if (r->stream.codec && !is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
+    if (packing && !is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
         return lmw_fail(err, LMW_EUNSUPPORTED,
                         "a Parquet file packed with %s; unpack it first: its pages are packed "
                         "already",
-                        r->stream.codec->name);
+                        packing);
     if (!is && is_asked)
         return lmw_fail(err, LMW_EFORMAT,
                         "no Parquet file: it does not begin with 'PAR1'; was it fetched whole, or "
@@ -164,7 +166,7 @@ static int choose(struct lmw_rows *r, const char *name, const char *format, stru
 
     if (rc < 0)
         return rc;
-    if (r->stream.codec && r->stream.codec->is_lines) {
+    if (lmw_stream_is_parquet(&r->stream)) {
         r->ops = &rows_jsonl;
         return 0;
     }

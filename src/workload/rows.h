@@ -7,7 +7,7 @@
  *             Hugging Face Hub's rows API, {"features": [...], "rows": [{"row_idx", "row"}]}, is
  *             the rows in it; a number that stands for a class there becomes the class's name
  *
- * A Parquet file comes from its stream as JSON lines (stream.h), whatever it is called.
+ * A Parquet file comes from its stream as JSON lines (stream/stream.h), whatever it is called.
  *
  * A row is at most LMW_WORKLOAD_LINE_MAX bytes; nothing but that row is in memory. */
 #ifndef LMW_WORKLOAD_ROWS_H
@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "workload/stream.h"
+#include "stream/stream.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -6,7 +6,7 @@
  * as repetition levels. Lists and maps are groups of a certain shape, of which writers have used
  * several (LogicalTypes.md, "Nested Types", with its rules for old files): all of them become a
  * plain list, of the elements themselves. A map becomes an object. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include <stdio.h>
 

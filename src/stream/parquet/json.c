@@ -8,7 +8,7 @@
  *     classes             by name, where the file names them (Hugging Face's features)
  *
  * A text that is not UTF-8 is refused. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include <math.h>
 #include <stdio.h>

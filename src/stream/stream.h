@@ -1,19 +1,22 @@
-/* Inside of the reader: the bytes of a file, inflated as they are read.
+/* DOOR. The bytes of a file, inflated as they are read.
  *
  * What a file is packed with is told by its first bytes, not by its name: gzip (RFC 1952, several
  * members one behind the other are one file) and Zstandard (RFC 8878, several frames likewise) are
- * inflated, Parquet's columns become JSON lines (parquet.h), archives are refused with what to do.
+ * inflated, Parquet's columns become JSON lines (parquet/), archives are refused with what to do.
  * Never more than one block of the file is in memory, beside what the codec keeps (32 KB for gzip;
  * for Zstandard the window its frame asks for: up to 8 MB from `zstd -19`, at most 128 MB, what
  * zstd itself takes; for Parquet the footer, and a page and a dictionary a column). */
-#ifndef LMW_WORKLOAD_STREAM_H
-#define LMW_WORKLOAD_STREAM_H
+#ifndef LMW_STREAM_STREAM_H
+#define LMW_STREAM_STREAM_H
 
 #include "base/err.h"
 #include "base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* A row of Parquet that is longer as JSON is refused. */
+#define LMW_STREAM_ROW_MAX ((size_t)16 << 20)
 
 struct lmw_codec;
 struct lmw_stream {
@@ -35,6 +38,9 @@ int lmw_stream_open(struct lmw_stream *s, const char *path, struct lmw_err *err)
 /* The bytes stay with the caller. */
 int lmw_stream_open_bytes(struct lmw_stream *s, lmw_str bytes, struct lmw_err *err);
 void lmw_stream_close(struct lmw_stream *s); /* twice is fine */
+/* "gzip", "Zstandard" or "Parquet"; NULL: as it is. */
+const char *lmw_stream_packing(const struct lmw_stream *s);
+bool lmw_stream_is_parquet(const struct lmw_stream *s); /* whose rows come as JSON lines */
 /* Up to n inflated bytes; *got 0 at the end only. */
 int lmw_stream_read(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err);
 /* To a place among the inflated bytes; in a packed file that means inflating from the start. */
@@ -45,28 +51,5 @@ int lmw_stream_spool(struct lmw_stream *s, struct lmw_err *err);
 /* FNV-1a of all inflated bytes: kept on the way of the first reading, else read for. The place
  * stays. */
 int lmw_stream_hash(struct lmw_stream *s, uint64_t *out, struct lmw_err *err);
-
-/* ---- for the codecs ---- */
-
-/* The source's size, and n bytes of it from `at`: all of them, or an error. */
-int lmw_stream_source_size(const struct lmw_stream *s, int64_t *size, struct lmw_err *err);
-int lmw_stream_source(const struct lmw_stream *s, int64_t at, void *out, size_t n,
-                      struct lmw_err *err);
-
-/* How a codec inflates (codec.c): by `step`, block after block, or by `read`, which takes from the
- * source where it likes. */
-struct lmw_codec {
-    const char *name;
-    bool is_lines; /* what it makes are JSON lines, whatever the file is called */
-    int (*start)(struct lmw_stream *s, struct lmw_err *err); /* also: again from the start */
-    /* Takes from s->in, adds to out; sets s->inside. Making nothing of no input is no error. */
-    int (*step)(struct lmw_stream *s, void *out, size_t n, size_t *made, struct lmw_err *err);
-    /* Up to n inflated bytes; *got 0 at the end only. */
-    int (*read)(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err);
-    void (*stop)(struct lmw_stream *s);
-};
-extern const struct lmw_codec lmw_codec_parquet; /* parquet/file.c */
-/* By a file's first bytes: NULL when it is not packed, or an error for what cannot be read. */
-int lmw_codec_find(lmw_str first, const struct lmw_codec **out, struct lmw_err *err);
 
 #endif

@@ -11,8 +11,8 @@
  *
  * Whatever the bytes, a walk ends: `failed` is set where they end too early, nest too deep, or a
  * field is of another type than the one asked for; then everything reads as 0 or empty. */
-#ifndef LMW_WORKLOAD_PARQUET_THRIFT_H
-#define LMW_WORKLOAD_PARQUET_THRIFT_H
+#ifndef LMW_STREAM_PARQUET_THRIFT_H
+#define LMW_STREAM_PARQUET_THRIFT_H
 
 #include "base/str.h"
 

@@ -1,9 +1,9 @@
-/* The bytes of a workload file, in order. See stream.h.
+/* The bytes of a file, in order. See stream.h.
  *
  * The source is read by pread, so a rewind is a number, and nothing of the file counts as this
  * process's memory as a mapping's pages would. The hash goes on while bytes are read in order for
  * the first time; reading a second time, or from the middle, adds nothing to it. */
-#include "workload/stream.h"
+#include "stream/codec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +137,16 @@ void lmw_stream_close(struct lmw_stream *s)
 }
 
 /* ---- inflated ---- */
+
+const char *lmw_stream_packing(const struct lmw_stream *s)
+{
+    return s->codec ? s->codec->name : NULL;
+}
+
+bool lmw_stream_is_parquet(const struct lmw_stream *s)
+{
+    return s->codec == &lmw_codec_parquet;
+}
 
 static int inflate_some(struct lmw_stream *s, void *out, size_t n, size_t *got,
                         struct lmw_err *err)

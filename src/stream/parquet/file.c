@@ -3,7 +3,7 @@
  * The footer is read whole and kept as it is; of its row groups, of which there may be thousands,
  * only the one that is read is looked at. Hugging Face's libraries leave a data set's features in
  * the footer's key "huggingface": where a column holds classes by number, they name them. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include <stdlib.h>
 
@@ -307,4 +307,4 @@ static void pq_stop(struct lmw_stream *s)
 }
 
 const struct lmw_codec lmw_codec_parquet = {
-    .name = "Parquet", .is_lines = true, .start = pq_start, .read = pq_read, .stop = pq_stop};
+    .name = "Parquet", .start = pq_start, .read = pq_read, .stop = pq_stop};

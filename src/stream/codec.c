@@ -1,11 +1,10 @@
-/* The codecs of packed workload files: gzip by zlib, Zstandard by libzstd, and which there are. See
- * stream.h. */
-#include <stdlib.h>
+/* The codecs of packed files: gzip by zlib, Zstandard by libzstd, and which there are. See
+ * codec.h. */
+#include "stream/codec.h"
 
+#include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#include "workload/stream.h"
 
 /* ---- gzip ---- */
 
@@ -90,7 +89,7 @@ static const struct lmw_codec zst = {
     .name = "Zstandard", .start = zst_start, .step = zst_step, .stop = zst_stop};
 
 /* First bytes: RFC 1952 2.3.1, RFC 8878 3.1.1 and 3.1.2 (a skippable frame may come first), and
- * what people mistake for a workload. */
+ * what people mistake for a file of rows. */
 static const struct {
     lmw_str magic;
     const struct lmw_codec *codec;

@@ -1,6 +1,6 @@
 /* Inside of the folder: Apache Parquet, inflated into JSON lines.
  *
- * To the rest of the room a Parquet file is one more packing of JSON lines: a codec of stream.h
+ * To whoever reads a stream a Parquet file is one more packing of JSON lines: a codec of codec.h
  * that gives out its rows, one object a line. What rows can do (rewind, jump, be hashed), and every
  * preset, map and path, then works as it does for JSON lines; the same rows in another encoding
  * have the same hash.
@@ -19,14 +19,14 @@
  * Encodings, Compression, LogicalTypes, parquet.thrift), the assembly of nested rows that of
  * Melnik et al., "Dremel: Interactive Analysis of Web-Scale Datasets", VLDB 2010. Refused by name:
  * encryption, the codecs LZO, Brotli and LZ4, the old BIT_PACKED levels, columns in other files. */
-#ifndef LMW_WORKLOAD_PARQUET_PARQUET_H
-#define LMW_WORKLOAD_PARQUET_PARQUET_H
+#ifndef LMW_STREAM_PARQUET_PARQUET_H
+#define LMW_STREAM_PARQUET_PARQUET_H
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "workload/parquet/thrift.h"
-#include "workload/stream.h"
+#include "stream/codec.h"
+#include "stream/parquet/thrift.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -4,7 +4,7 @@
  * not by the lengths in the footer, which old writers got wrong. A dictionary page comes first
  * where there is one. A page that carries a checksum is checked by it (crc: CRC-32 as of gzip, over
  * the bytes as they are in the file). Pages over 256 MiB are refused. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Thrift's compact protocol. See thrift.h. */
-#include "workload/parquet/thrift.h"
+#include "stream/parquet/thrift.h"
 
 enum { DEPTH_MAX = 64 };
 

@@ -4,7 +4,7 @@
  * Decoders hand out one value at a time and keep no more than where they are. Every one of them
  * checks what it takes against the page's end: a page that promises more values than it has is
  * found at the first that is not there. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include <stdlib.h>
 

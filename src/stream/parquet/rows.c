@@ -5,10 +5,9 @@
  * begins a row). Of a place in the tree the first column below it tells whether it is null, how
  * many elements it has; the others must say the same, and are held to it: columns that disagree
  * are a damaged file. */
-#include "workload/parquet/parquet.h"
+#include "stream/parquet/parquet.h"
 
 #include "base/json.h"
-#include "workload/workload.h"
 
 static int put(struct lmw_pq *q, const struct lmw_pq_node *n, int rep, int floor,
                struct lmw_err *err);
@@ -43,7 +42,7 @@ static int too_long(const struct lmw_pq *q, struct lmw_err *err)
 {
     return lmw_fail(err, LMW_EFORMAT,
                     "row group %zu: a row of over %zu bytes as JSON, at most so many are read",
-                    q->group, LMW_WORKLOAD_LINE_MAX);
+                    q->group, LMW_STREAM_ROW_MAX);
 }
 
 static int put_scalar(struct lmw_pq *q, const struct lmw_pq_node *n, struct lmw_err *err)
@@ -55,7 +54,7 @@ static int put_scalar(struct lmw_pq *q, const struct lmw_pq_node *n, struct lmw_
     const char *fault = lmw_pq_values_next(&c->values, &c->dictionary, &v);
     if (fault)
         return lmw_pq_broken(q, c, fault, err);
-    if (v.len > LMW_WORKLOAD_LINE_MAX - q->row.len)
+    if (v.len > LMW_STREAM_ROW_MAX - q->row.len)
         return too_long(q, err);
     fault = lmw_pq_json(c, v, &q->row, &q->scratch);
     return fault
@@ -127,7 +126,7 @@ static int put(struct lmw_pq *q, const struct lmw_pq_node *n, int rep, int floor
         return rc;
     if (first->rep != rep || first->def < floor)
         return torn(q, first, err);
-    if (q->row.len > LMW_WORKLOAD_LINE_MAX)
+    if (q->row.len > LMW_STREAM_ROW_MAX)
         return too_long(q, err);
     if (first->def < n->def)
         return pass(q, n, rep, "null", err);
