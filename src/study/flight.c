@@ -100,6 +100,25 @@ static void rewind_queries(struct job *j)
     j->i_query = j->repeat = 0;
 }
 
+/* The next question with other words in front: as long as what is measured, and of no use to it. A
+ * server that keeps prompts, or their beginnings, would answer a question it was warmed up with at
+ * less than it costs. */
+static int make_warm_up(struct job *j, struct slot *s, int i, struct lmw_err *err)
+{
+    int rc = next_query(j, s, err);
+    if (rc == 0) { /* there are fewer questions than that */
+        rewind_queries(j);
+        rc = next_query(j, s, err);
+    }
+    if (rc != 1)
+        return rc;
+    j->text.len = 0;
+    lmw_buf_printf(&j->text, "Warming up, %d.\n\n%s", i + 1, s->query.prompt);
+    make_request(j, s);
+    s->request.prompt = (lmw_str){j->text.ptr, j->text.len};
+    return j->text.failed ? lmw_fail(err, LMW_ENOMEM, "no memory for a prompt") : 1;
+}
+
 /* Whatever fails here fails again where it is recorded. */
 int lmw_flight_warm_up(struct job *j, struct lmw_err *err)
 {
@@ -107,9 +126,9 @@ int lmw_flight_warm_up(struct job *j, struct lmw_err *err)
     int rc = LMW_OK;
     rewind_queries(j);
     for (int i = 0; i < j->opts->n_warm_up && rc == LMW_OK; i++) {
-        if ((rc = lmw_job_tell(j, LMW_PHASE_WARM_UP, err)) < 0 || next_query(j, s, NULL) != 1)
+        if ((rc = lmw_job_tell(j, LMW_PHASE_WARM_UP, err)) < 0 ||
+            make_warm_up(j, s, i, NULL) != 1)
             break;
-        make_request(j, s);
         lmw_backend_answer(j->backend, &s->request, &s->reply, NULL);
     }
     return rc;

@@ -148,6 +148,14 @@ static const char *scorer_name(const struct plan *p)
     return p->scored_by_row ? "by row" : p->scorer ? p->scorer->name : "none";
 }
 
+static void put_url(json_t *settings, const char *text)
+{
+    struct lmw_buf url = {0};
+    lmw_without_password(text, &url);
+    json_object_set_new(settings, "url", json_string(url.ptr ? url.ptr : ""));
+    lmw_buf_free(&url);
+}
+
 void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b)
 {
     static const char *const thinking[] = {NULL, "on", "off"};
@@ -160,18 +168,8 @@ void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b)
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         if (told[i].value)
             json_object_set_new(settings, told[i].key, json_string(told[i].value));
-}
-
-static void put_server(json_t *settings, const struct lmw_backend_opts *b)
-{
-    struct lmw_buf url = {0};
-    if (b->url) {
-        lmw_without_password(b->url, &url);
-        json_object_set_new(settings, "url", json_string(url.ptr ? url.ptr : ""));
-    }
-    lmw_buf_free(&url);
-    if (b->url && b->logprobs) /* embedded tells them anyway */
-        json_object_set_new(settings, "logprobs", json_true());
+    if (b->url)
+        put_url(settings, b->url);
 }
 
 /* What is added after a setting became possible stays out while it has the value it had before: the
@@ -183,6 +181,8 @@ static void put_later(json_t *settings, const struct plan *p)
         json_object_set_new(settings, "pause_s", json_real(o->pause_s));
     if (o->shuffle)
         json_object_set_new(settings, "shuffle", json_integer(o->shuffle));
+    if (o->backend->model_is_name && o->backend_opts.logprobs) /* embedded tells them anyway */
+        json_object_set_new(settings, "logprobs", json_true());
     if (p->n_slot > 1)
         json_object_set_new(settings, "in_flight", json_integer(p->n_slot));
     if (o->rate_hz > 0) {
@@ -212,7 +212,6 @@ static json_t *settings_json(const struct plan *p, const struct study *st)
     if (settings) {
         put_later(settings, p);
         lmw_plan_put_told(settings, b);
-        put_server(settings, b);
     }
     return settings;
 }

@@ -37,6 +37,7 @@ static struct {
     bool still;                               /* the counter does not move */
     int64_t answer_ns;
     const char *text;
+    char prompts[16][32]; /* the first ones */
     uint64_t seed_sum;
     int64_t idle_uj; /* what the counter gains in a millisecond beside the answers */
 } fake;
@@ -140,6 +141,9 @@ static inline void spend(int64_t uj)
 static inline int fake_answer(void *state, const struct lmw_request *request,
                               struct lmw_reply *reply, struct lmw_err *err)
 {
+    if (fake.n_answer < 16)
+        snprintf(fake.prompts[fake.n_answer], sizeof fake.prompts[0], "%.*s",
+                 LMW_FMT(request->prompt));
     fake.n_answer++;
     fake.seed_sum += request->seed;
     reply->t_start_ns = lmw_request_now(request);

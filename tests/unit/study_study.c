@@ -263,6 +263,23 @@ static void test_the_same_study_again_does_nothing(void **state)
     assert_int_equal(each_record(NULL), 5);
 }
 
+/* What a server has seen, or its beginning, may be in its cache: no question is asked to warm up
+ * that is measured. There are as many as are wanted, however few questions there are. */
+static void test_warming_up_with_other_questions(void **state)
+{
+    struct one o = one_run();
+    struct lmw_study_run run;
+    o.run.n_warm_up = 7;
+    assert_done(&o, &run);
+    assert_int_equal(fake.n_answer, 7 + 5);
+    for (int i = 0; i < 7; i++) {
+        assert_true(fake.prompts[i][0] != '?' && strchr(fake.prompts[i], '?'));
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(fake.prompts[i], fake.prompts[k]);
+    }
+    assert_string_equal(fake.prompts[7], "?");
+}
+
 /* The first value a query gives. malloc. */
 static char *read_text(const char *query)
 {
@@ -722,6 +739,7 @@ int main(void)
         TEST(test_a_failed_query_is_a_record),
         TEST(test_an_answer_that_is_not_text),
         TEST(test_the_same_study_again_does_nothing),
+        TEST(test_warming_up_with_other_questions),
         TEST(test_more_queries_and_repeats_continue),
         TEST(test_other_settings_are_another_run),
         TEST(test_names_that_are_long),
