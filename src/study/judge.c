@@ -5,9 +5,11 @@
  * go on where they stopped. Nothing of a verdict depends on what else is in flight. The first try
  * is greedy, the ones after it are not: the same question asked the same way would get the same bad
  * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's
- * context has no room for, a filter holds back, or the server refuses that has answered others: it
- * would be refused again whenever the judgement went on. A judge that cannot be reached stops
- * everything, resumable: no more is asked, and what is in flight is kept if it is a verdict. */
+ * context has no room for, a filter holds back, or that fails where others are answered: it would
+ * fail again whenever the judgement went on. Which of the two a failure is, the next reply tells:
+ * until then it is held back, and HELD_MAX in a row are the judge's fault. A judge that cannot be
+ * reached stops everything, resumable: no more is asked, and what is in flight is kept if it is a
+ * verdict. */
 #include "study/judge.h"
 
 #include "base/clock.h"
@@ -41,7 +43,8 @@ struct question {
     int n_order, i_order, i_try;
     char query_id[128];
     struct asked asked;
-    bool is_busy;
+    bool is_busy, is_held;
+    int failed; /* of one that is held: how */
 };
 
 struct job {
@@ -55,13 +58,14 @@ struct job {
     int64_t against_id, begin_ns;
     double sum;
     int64_t n_scored, unscorable_id; /* the first record of those unscorable now; 0: none */
-    struct question *questions;      /* [n_question] */
-    int n_question, n_busy;
+    struct question *questions;      /* [n_question + HELD_MAX] */
+    int n_question, n_busy, n_held;
     bool is_stopping, has_replied;
     struct lmw_buf other;
 };
 
 static const int64_t LOOK_NS = 1000000000; /* how often to look up while waiting */
+enum { HELD_MAX = 8 };
 
 /* --- one verdict of a model --- */
 
@@ -228,7 +232,8 @@ static void drop(struct job *j, struct question *q)
     json_decref(q->asked.extra);
     q->asked.extra = NULL;
     j->n_busy -= q->is_busy;
-    q->is_busy = false;
+    j->n_held -= q->is_held;
+    q->is_busy = q->is_held = false;
 }
 
 static int finish_question(struct job *j, struct question *q, struct lmw_err *err)
@@ -238,24 +243,51 @@ static int finish_question(struct job *j, struct question *q, struct lmw_err *er
     return rc;
 }
 
-/* A refusal for what was asked, not for who asked or how often. */
-static bool was_refused(const struct lmw_reply *r)
+static int stop_at(struct job *j, struct question *q, int rc, struct lmw_err *err)
 {
-    int last = (r->n_attempt < LMW_N_ATTEMPT ? r->n_attempt : LMW_N_ATTEMPT) - 1;
-    int status = last < 0 ? 0 : r->attempt[last].status;
-    return status == 400 || status == 403 || status == 413 || status == 422;
+    int n = j->n_held - q->is_held;
+    lmw_fail(err, rc, "judging query '%s': %s%s", q->query_id, q->asked.reason,
+             n > 0 ? " (and so did the ones before it)" : "");
+    drop(j, q);
+    return rc;
 }
 
 /* No reply. What is too much for the judge is unscorable: the next one need not be. */
 static int fail_question(struct job *j, struct question *q, int rc, const char *why,
                          struct lmw_err *err)
 {
-    if (rc == LMW_EARG || (j->has_replied && was_refused(&q->reply))) {
-        conclude(&q->asked, (double)NAN, why);
+    conclude(&q->asked, (double)NAN, why);
+    if (rc == LMW_EARG)
         return finish_question(j, q, err);
-    }
-    drop(j, q);
-    return lmw_fail(err, rc, "judging query '%s': %s", q->query_id, why);
+    if ((rc != LMW_EIO && rc != LMW_EFORMAT) || j->is_stopping || j->n_held + 1 == HELD_MAX)
+        return stop_at(j, q, rc, err);
+    q->failed = rc;
+    q->is_held = true;
+    q->is_busy = false;
+    j->n_held++;
+    j->n_busy--;
+    return LMW_OK;
+}
+
+/* The judge answers: what failed before is those questions' own fault. */
+static int release_held(struct job *j, struct lmw_err *err)
+{
+    int rc = LMW_OK;
+    for (struct question *q = j->questions; rc == LMW_OK && j->n_held > 0; q++)
+        if (q->is_held)
+            rc = finish_question(j, q, err);
+    return rc;
+}
+
+/* At the end: a judge that has answered nothing is at fault itself. */
+static int settle_held(struct job *j, struct lmw_err *err)
+{
+    struct question *q = j->questions;
+    if (j->n_held == 0 || j->has_replied)
+        return release_held(j, err);
+    while (!q->is_held)
+        q++;
+    return stop_at(j, q, q->failed, err);
 }
 
 static int send(struct job *j, struct question *q, struct lmw_err *err)
@@ -277,6 +309,11 @@ static int land(struct job *j, struct question *q, struct lmw_err *err)
 {
     if (q->reply.rc < 0)
         return fail_question(j, q, q->reply.rc, q->reply.err.msg, err);
+    int rc = release_held(j, err);
+    if (rc < 0) {
+        drop(j, q);
+        return rc;
+    }
     j->has_replied = true;
     note_reply(j, q);
     if (lmw_verdict_read(kind_of(j->opts), (lmw_str){q->reply.text.ptr, q->reply.text.len},
@@ -306,7 +343,7 @@ static int wait_next(struct job *j, struct lmw_err *err)
         return land(j, (struct question *)((char *)done - offsetof(struct question, reply)), err);
     if (rc == 0)
         return tell(j, err);
-    for (int i = 0; i < j->n_question; i++) /* none of them will come back */
+    for (int i = 0; i < j->n_question + HELD_MAX; i++) /* none of them will come back */
         drop(j, &j->questions[i]);
     return rc;
 }
@@ -332,7 +369,7 @@ static int judge_by_model(struct job *j, const struct lmw_answered *a, struct lm
         rc = wait_next(j, err);
     if (rc < 0)
         return rc;
-    while (q->is_busy)
+    while (q->is_busy || q->is_held)
         q++;
     begin(&q->asked, a->record_id);
     q->is_busy = true;
@@ -410,7 +447,7 @@ static int open_judge(struct job *j, struct lmw_err *err)
     if ((rc = lmw_backend_open(&j->backend, o->backend, &o->backend_opts, err)) < 0)
         return lmw_wrap(err, "opening the judge");
     j->n_question = o->backend_opts.n_in_flight > 1 ? o->backend_opts.n_in_flight : 1;
-    if (!(j->questions = calloc((size_t)j->n_question, sizeof *j->questions)))
+    if (!(j->questions = calloc((size_t)j->n_question + HELD_MAX, sizeof *j->questions)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for %d questions in flight", j->n_question);
     const char *name = lmw_backend_info(j->backend)->name;
     snprintf(j->out->name, sizeof j->out->name, "judge:%s",
@@ -464,6 +501,8 @@ static int judge_all(struct job *j, struct lmw_err *err)
     int rc = lmw_judgement_records(j->store, run, count_one, j, err);
     if (rc == LMW_OK && (rc = tell(j, err)) == LMW_OK)
         rc = wait_all(j, lmw_judgement_records(j->store, run, judge_one, j, err), err);
+    if (rc == LMW_OK)
+        rc = settle_held(j, err);
     int end = put_energy(j, start_ns, rc < 0 ? NULL : err);
     if (rc == LMW_OK && (rc = end) == LMW_OK) {
         j->judgement.is_done = true;
@@ -475,8 +514,9 @@ static int judge_all(struct job *j, struct lmw_err *err)
 
 static void free_questions(struct job *j)
 {
-    for (int i = 0; i < j->n_question && j->questions; i++) {
+    for (int i = 0; j->questions && i < j->n_question + HELD_MAX; i++) {
         struct question *q = &j->questions[i];
+        drop(j, q);
         lmw_buf_free(&q->prompt[0]);
         lmw_buf_free(&q->prompt[1]);
         lmw_buf_free(&q->reply.text);

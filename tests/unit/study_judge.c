@@ -17,7 +17,7 @@ static char folder[64], db[96];
 /* The judge says replies[i] to its i-th question, over and over; rc[] likewise. */
 static struct {
     const char *replies[8];
-    int n, asked, fail_at, fail_with, status;
+    int n, asked, fail_at, n_fail, fail_with; /* n_fail of them, from fail_at on; 0: one */
     char prompts[16][2048];
     float temperature[16];
 } script;
@@ -41,8 +41,8 @@ static int answer(void *state, const struct lmw_request *request, struct lmw_rep
         snprintf(script.prompts[i], sizeof script.prompts[i], "%.*s", LMW_FMT(request->prompt));
         script.temperature[i] = request->temperature;
     }
-    reply->attempt[0].status = script.asked == script.fail_at ? script.status : 200;
-    if (script.asked == script.fail_at)
+    int i_fail = script.asked - script.fail_at;
+    if (script.fail_at && i_fail >= 0 && i_fail <= script.n_fail - (script.n_fail > 0))
         return lmw_fail(err, script.fail_with, "the server burns");
     lmw_buf_str(&reply->text, script.replies[i % script.n]);
     reply->n_prompt = 100;
@@ -86,7 +86,7 @@ static int late_wait(void *state, int64_t until_ns, struct lmw_reply **done, str
     struct lmw_reply *r = *done = late.replies[late.n];
     char *prompt = strndup(request->prompt.ptr, request->prompt.len);
     r->rc = late.burns && strstr(prompt, late.burns)
-                ? lmw_fail(&r->err, LMW_EIO, "the server burns")
+                ? lmw_fail(&r->err, LMW_EUNAVAILABLE, "the server burns")
                 : LMW_OK;
     lmw_buf_str(&r->text, script.n                             ? script.replies[0]
                           : strstr(prompt, "The answer is B.") ? RIGHT
@@ -212,6 +212,14 @@ static void shows(const char *scorer, const char *scores)
     assert_string_equal(got, scores);
 }
 
+/* Whether any byte of the store says so. */
+static bool is_stored(const char *text)
+{
+    char command[256];
+    snprintf(command, sizeof command, "cat %s/* | grep -aqF '%s'", folder, text);
+    return system(command) == 0;
+}
+
 /* --- --- */
 
 static void test_by_scorer(void **state)
@@ -276,8 +284,8 @@ static void test_it_goes_on_where_it_stopped(void **state)
     struct lmw_judge_opts o = by_model();
     SAYS(RIGHT);
     script.fail_at = 2;
-    script.fail_with = LMW_EIO;
-    assert_int_equal(judge(&o, &r, &err), LMW_EIO);
+    script.fail_with = LMW_EUNAVAILABLE;
+    assert_int_equal(judge(&o, &r, &err), LMW_EUNAVAILABLE);
     assert_non_null(strstr(err.msg, "q2"));
     assert_non_null(strstr(err.msg, "burns"));
     shows(NULL, "----");
@@ -296,11 +304,12 @@ static void test_another_judge_begins_anew(void **state)
     struct lmw_backend_opts told[] = {{.system = "Be strict."},
                                       {.thinking = LMW_THINKING_OFF},
                                       {.body = "{}"},
+                                      {.url = "http://me:secret@there/v1"},
                                       {.command = "x"}};
     SAYS(WRONG);
     script.fail_at = 2;
-    script.fail_with = LMW_EIO;
-    assert_int_equal(judge(&o, &r, NULL), LMW_EIO);
+    script.fail_with = LMW_EUNAVAILABLE;
+    assert_int_equal(judge(&o, &r, NULL), LMW_EUNAVAILABLE);
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         o.backend_opts = told[i];
         o.backend_opts.model = "m";
@@ -310,6 +319,8 @@ static void test_another_judge_begins_anew(void **state)
         assert_int_equal(r.n_there, 0);
         shows("judge:wise", "111-");
     }
+    assert_false(is_stored("secret"));
+    assert_true(is_stored("there/v1"));
 }
 
 /* What is too long for the judge is unscorable; the others are judged. */
@@ -325,30 +336,70 @@ static void test_a_question_the_judge_cannot_take(void **state)
     assert_non_null(strstr(reasons[1], "burns"));
 }
 
-/* One that is refused would be refused again: it is unscorable, if others were answered. */
-static void test_a_question_the_judge_refuses(void **state)
+/* One that fails would fail again: it is unscorable, if others are answered, whichever comes
+ * first. */
+static void test_a_question_the_judge_fails_at(void **state)
 {
-    struct lmw_judge_result r;
-    struct lmw_judge_opts o = by_model();
-    SAYS(RIGHT);
-    script.fail_at = 2;
-    script.fail_with = LMW_EIO;
-    script.status = 400;
-    assert_int_equal(judge(&o, &r, NULL), LMW_OK);
-    shows("judge:wise", "1-1-");
-    assert_non_null(strstr(reasons[1], "burns"));
+    static const char *const shown[] = {"-11-", "1-1-", "11--"};
+    for (int at = 1; at <= 3; at++) {
+        struct lmw_judge_result r;
+        struct lmw_judge_opts o = by_model();
+        o.n_try = 1 + at; /* other settings: judged anew */
+        SAYS(RIGHT);
+        script.fail_at = at;
+        script.fail_with = LMW_EIO;
+        assert_int_equal(judge(&o, &r, NULL), LMW_OK);
+        assert_true(r.n_done == 4 && r.n_scored == 2);
+        shows("judge:wise", shown[at - 1]);
+        assert_non_null(strstr(reasons[at - 1], "burns"));
+    }
 }
 
-static void test_a_judge_that_refuses_everything(void **state)
+static void test_a_judge_that_fails_at_everything(void **state)
 {
     struct lmw_judge_result r;
+    struct lmw_err err = {0};
     struct lmw_judge_opts o = by_model();
     SAYS(RIGHT);
     script.fail_at = 1;
+    script.n_fail = 99;
     script.fail_with = LMW_EIO;
-    script.status = 400;
-    assert_int_equal(judge(&o, &r, NULL), LMW_EIO);
+    assert_int_equal(judge(&o, &r, &err), LMW_EIO);
+    assert_non_null(strstr(err.msg, "q1"));
+    assert_non_null(strstr(err.msg, "burns"));
     shows(NULL, "----");
+    SAYS(RIGHT);
+    assert_int_equal(judge(&o, &r, &err), LMW_OK); /* each is asked again */
+    shows("judge:wise", "111-");
+}
+
+/* One that answered and then fails at one after the other is down: none of them is judged. */
+static void test_a_judge_that_goes_down(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_err err = {0};
+    struct lmw_judge_opts o = by_model();
+    struct lmw_store *s = open_store();
+    struct lmw_run run = {.name = "ours", .settings_hash = "0123456789abcdef", .settings = "{}"};
+    char id[24];
+    bool there;
+    lmw_store_begin_run(s, &run, &there, NULL);
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof id, "more-%d", i);
+        add(s, run.id, id, "The answer is B.");
+    }
+    lmw_store_close(s);
+    SAYS(RIGHT);
+    script.fail_at = 4;
+    script.n_fail = 99;
+    script.fail_with = LMW_EIO;
+    assert_int_equal(judge(&o, &r, &err), LMW_EIO);
+    assert_int_equal(script.asked, 3 + 8);
+    assert_non_null(strstr(err.msg, "before it"));
+    SAYS(RIGHT);
+    assert_int_equal(judge(&o, &r, &err), LMW_OK);
+    assert_int_equal(script.asked, 20);
+    assert_true(r.n_there == 4 && r.n_scored == 23);
 }
 
 static int stop_after_one(void *arg, const struct lmw_judge_progress *p)
@@ -441,7 +492,7 @@ static void test_one_of_several_fails(void **state)
     late.burns = "The answer is C.";
     script.replies[0] = RIGHT;
     script.n = 1;
-    assert_int_equal(judge(&o, &r, &err), LMW_EIO);
+    assert_int_equal(judge(&o, &r, &err), LMW_EUNAVAILABLE);
     assert_non_null(strstr(err.msg, "q2"));
     assert_int_equal(late.n, 0);
     shows(NULL, "----");
@@ -488,8 +539,9 @@ int main(void)
         TEST(test_it_goes_on_where_it_stopped),
         TEST(test_another_judge_begins_anew),
         TEST(test_a_question_the_judge_cannot_take),
-        TEST(test_a_question_the_judge_refuses),
-        TEST(test_a_judge_that_refuses_everything),
+        TEST(test_a_question_the_judge_fails_at),
+        TEST(test_a_judge_that_fails_at_everything),
+        TEST(test_a_judge_that_goes_down),
         TEST(test_stopping),
         TEST(test_pairs_in_both_orders),
         TEST(test_several_in_flight),
