@@ -126,8 +126,7 @@ int lmw_flight_warm_up(struct job *j, struct lmw_err *err)
     int rc = LMW_OK;
     rewind_queries(j);
     for (int i = 0; i < j->opts->n_warm_up && rc == LMW_OK; i++) {
-        if ((rc = lmw_job_tell(j, LMW_PHASE_WARM_UP, err)) < 0 ||
-            make_warm_up(j, s, i, NULL) != 1)
+        if ((rc = lmw_job_tell(j, LMW_PHASE_WARM_UP, err)) < 0 || make_warm_up(j, s, i, NULL) != 1)
             break;
         lmw_backend_answer(j->backend, &s->request, &s->reply, NULL);
     }

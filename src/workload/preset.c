@@ -44,6 +44,42 @@ static int join_labels(struct lmw_source *s, const json_t *labels, struct lmw_er
     return s->labels ? 0 : no_memory(err);
 }
 
+static bool holds_all(const json_t *names, json_t *labels)
+{
+    const char *label;
+    json_t *v;
+
+    json_object_foreach(labels, label, v) if (!json_object_get(names, label)) return false;
+    return true;
+}
+
+/* A page of a data set has some of its labels in its rows, and all in its features: the classes of
+ * the column whose names they are. */
+static void add_classes(const struct lmw_rows *rows, json_t *labels)
+{
+    const char *column;
+    json_t *list, *name;
+    size_t i;
+
+    json_object_foreach(rows->classes, column, list)
+    {
+        json_t *names = json_object();
+        json_array_foreach(list, i, name) if (json_is_string(name))
+            json_object_set_new(names, json_string_value(name), json_true());
+        if (holds_all(names, labels))
+            json_object_update(labels, names);
+        json_decref(names);
+    }
+}
+
+static int check_labels(const json_t *labels, struct lmw_err *err)
+{
+    return json_object_size(labels) <= LABELS_MAX
+               ? 0
+               : lmw_fail(err, LMW_EFORMAT, "over %d different labels; is this column a label?",
+                          LABELS_MAX);
+}
+
 /* All labels of the file, in one pass over it. */
 static int read_labels(struct lmw_source *s, struct lmw_rows *rows, struct lmw_err *err)
 {
@@ -56,13 +92,13 @@ static int read_labels(struct lmw_source *s, struct lmw_rows *rows, struct lmw_e
         if ((rc = lmw_item_read(s, row, &it, &scratch, err)) == 0)
             json_object_set_new(labels, it.reference, json_true());
         json_decref(row);
-        if (rc == 0 && json_object_size(labels) > LABELS_MAX)
-            rc = lmw_fail(err, LMW_EFORMAT, "over %d different labels; is this column a label?",
-                          LABELS_MAX);
-        if (rc < 0)
+        if (rc < 0 || (rc = check_labels(labels, err)) < 0)
             break;
     }
-    if (rc == 0 && (rc = join_labels(s, labels, err)) == 0)
+    if (rc == 0)
+        add_classes(rows, labels);
+    if (rc == 0 && (rc = check_labels(labels, err)) == 0 &&
+        (rc = join_labels(s, labels, err)) == 0)
         rc = lmw_rows_rewind(rows, err);
     json_decref(labels);
     return rc;
