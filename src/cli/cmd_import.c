@@ -98,7 +98,7 @@ int cmd_import(int argc, char **argv)
         {"store", 0, OPT_STR, &j.store, "DB",
          "the store (default: LMW_STORE, or the data directory)"},
         {"format", 0, OPT_STR, &j.opts.format, "FORMAT",
-         "jsonl, csv, json, lm-eval, llama-bench, ipw (default: by name and content)"},
+         "jsonl, csv, json, parquet, lm-eval, llama-bench, ipw (default: by content)"},
         {"model", 'm', OPT_STR, &j.model, "NAME", "of records that do not say theirs"},
         {"workload", 'w', OPT_STR, &j.workload, "NAME", "of records that do not say theirs"},
         {"map", 0, OPT_STR, &j.opts.map, "LIST",
@@ -113,8 +113,9 @@ int cmd_import(int argc, char **argv)
     const struct command_help help = {
         "lmwatt import FILE... [--run NAME] [--map LIST] [--store DB]",
         "Takes records that others measured, or that `lmwatt export` wrote, into the store (`-`:\n"
-        "standard input). A file is imported whole or not at all; what is there already is left\n"
-        "alone. Tables of others come in with --map: `score=*` makes each column a model.",
+        "standard input), packed with gzip or zstd or not. A file is imported whole or not at all;\n"
+        "what is there already is left alone. Tables of others come in with --map: `score=*` makes\n"
+        "each column a model.",
         "lmwatt import records.jsonl --run theirs",
     };
     j.opts.arg = &j;

@@ -99,7 +99,7 @@ void lmw_csv_close(struct feed *s)
 }
 
 /* The members of an `extra` cell, into the text of the record's own. */
-static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
+int lmw_csv_add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
 {
     struct lmw_json j = {cell.ptr, cell.ptr + cell.len, NULL};
     struct lmw_json_value key, v;
@@ -111,7 +111,7 @@ static int add_extra(struct feed *s, lmw_str cell, struct lmw_err *err)
         if (!name || !text)
             return lmw_fail(err, LMW_ENOMEM, "no memory for a row");
         bool taken = lmw_column_find(lmw_str_from(name), NULL) != NULL;
-        for (int i = 0; i < s->csv->n; i++)
+        for (int i = 0; s->csv && i < s->csv->n; i++)
             taken |= strcmp(name, s->csv->v[i].name) == 0;
         if (taken)
             return lmw_fail(err, LMW_EFORMAT, "`extra` holds '%.64s', which is a column", name);
@@ -142,7 +142,7 @@ static int take_cell(struct feed *s, struct lmw_record *r, const struct column *
     else if (c->known)
         return lmw_map_put_own(r, c->known, &v, s->arena, err);
     else if (c->is_extra)
-        return cell->text.len ? add_extra(s, cell->text, err) : LMW_OK;
+        return cell->text.len ? lmw_csv_add_extra(s, cell->text, err) : LMW_OK;
     else if (cell->text.len || cell->is_quoted) {
         lmw_buf_str(&s->text, s->text.len ? "," : "{");
         lmw_json_put_text(&s->text, lmw_str_from(c->name));
@@ -195,7 +195,8 @@ int lmw_csv_read(struct feed *s, lmw_str row, take_fn *take, void *arg, struct l
     s->text.len = 0;
     int rc = read_cells(s, &r, row, err);
     if (rc == LMW_OK && s->map)
-        return lmw_table_read(s, &(struct row){s->csv->cells, s->csv->n, true}, take, arg, err);
+        return lmw_table_read(s, &(struct row){s->csv->cells, s->csv->n, true, true}, take, arg,
+                              err);
     if (rc == LMW_OK && s->text.len) {
         lmw_buf_str(&s->text, "}");
         r.extra = lmw_arena_str(s->arena, (lmw_str){s->text.ptr, s->text.len});

@@ -1,9 +1,9 @@
 /* DOOR. Records in and out: files of records into the runs of a store, and runs into files.
  *
- * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `lm-eval`
+ * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `parquet`, `lm-eval`
  * (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw` (the
  * per-query records of HazyResearch/intelligence-per-watt as JSON), and with a map any table in
- * CSV or JSON.
+ * CSV, JSON or Parquet. What is packed with gzip or Zstandard is read as what is in it.
  *
  * A file is one transaction: all of it is in the store afterwards, or none. Nothing is overwritten:
  * a record that is there already and is the same is passed over (so the same file twice is the
@@ -26,8 +26,8 @@ struct lmw_import_run {
 };
 struct lmw_import_result {
     const char *format;
-    char hash[20]; /* FNV-1a of the file, 16 hex digits */
-    int64_t n_byte, n_record;
+    char hash[20];               /* FNV-1a of the file, 16 hex digits */
+    int64_t n_byte, n_record;    /* hash and bytes are those of the file unpacked */
     struct lmw_import_run *runs; /* malloc: the caller frees */
     int n_run;
 };

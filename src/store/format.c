@@ -3,8 +3,8 @@
  * A file is taken for CSV by its name, or because it begins with neither brace nor bracket; for one
  * of the foreign formats by fields of its first object that only it has, unless a map says what
  * its fields are; for `json`, an array of records, by its bracket. What stands between the cells
- * of a CSV is the comma, semicolon or tab that its first line has most of. Files that are packed
- * are refused by their first bytes, with what to do. */
+ * of a CSV is the comma, semicolon or tab that its first line has most of. That a file is Parquet,
+ * or packed, its stream tells by its first bytes. */
 #include "store/foreign.h"
 #include "store/map.h"
 
@@ -26,11 +26,12 @@ static const struct format formats[] = {
     {"jsonl", PIECE_LINE, read_jsonl, NULL},
     {"csv", PIECE_ROW, lmw_csv_read, NULL},
     {"json", PIECE_OBJECT, read_jsonl, NULL},
+    {"parquet", PIECE_LINE, lmw_table_read_object, NULL}, /* rows come as JSON lines */
     {"lm-eval", PIECE_OBJECT, lmw_lm_eval_read, lmw_is_lm_eval},
     {"llama-bench", PIECE_OBJECT, lmw_llama_bench_read, lmw_is_llama_bench},
     {"ipw", PIECE_OBJECT, lmw_ipw_read, lmw_is_ipw},
 };
-enum { JSONL, CSV, JSON, N_FORMAT = sizeof formats / sizeof *formats };
+enum { JSONL, CSV, JSON, PARQUET, N_FORMAT = sizeof formats / sizeof *formats };
 
 static const struct format *format_of(lmw_str text)
 {
@@ -61,14 +62,15 @@ static const struct format *recognise(const struct feed *s, bool is_mapped)
 {
     lmw_str text = lmw_str_trim(lmw_reader_peek(&s->in));
     bool is_array = text.len > 0 && *text.ptr == '[';
-    lmw_str name = lmw_str_from(s->name);
-    if (lmw_str_ends(name, ".csv") || lmw_str_ends(name, ".tsv") ||
-        (text.len > 0 && !is_array && *text.ptr != '{'))
+    lmw_str name = lmw_str_stem(lmw_str_stem(lmw_str_from(s->name), ".gz"), ".zst");
+    bool is_parquet = lmw_stream_is_parquet(&s->in.stream);
+    if (!is_parquet && (lmw_str_ends(name, ".csv") || lmw_str_ends(name, ".tsv") ||
+                        (text.len > 0 && !is_array && *text.ptr != '{')))
         return &formats[CSV];
     if (is_array)
         text = lmw_str_trim((lmw_str){text.ptr + 1, text.len - 1});
     const struct format *foreign = is_mapped ? NULL : foreign_format(text);
-    return foreign ? foreign : &formats[is_array ? JSON : JSONL];
+    return foreign ? foreign : &formats[is_parquet ? PARQUET : is_array ? JSON : JSONL];
 }
 
 static int find_format(struct feed *s, const char *name, bool is_mapped, struct lmw_err *err)
@@ -81,6 +83,8 @@ static int find_format(struct feed *s, const char *name, bool is_mapped, struct 
     }
     if (!name)
         s->format = recognise(s, is_mapped);
+    if (s->format == &formats[JSONL] && lmw_stream_is_parquet(&s->in.stream))
+        s->format = &formats[PARQUET];
     int rc = s->format ? LMW_OK
                        : lmw_fail(err, LMW_EARG, "no format '%s' (there are: %s)", name,
                                   known.ptr ? known.ptr : "");
@@ -116,11 +120,6 @@ static int check_text(const struct feed *s, struct lmw_err *err)
     static const struct {
         const char *bytes, *is, *what_to_do;
     } kinds[] = {
-        {"\x1f\x8b", "packed with gzip", "gunzip -c FILE | lmwatt import - ..."},
-        {"\x28\xb5\x2f\xfd", "packed with Zstandard", "zstd -dc FILE | lmwatt import - ..."},
-        {"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save its table as CSV"},
-        {"PAR1", "Parquet", "write it as CSV or JSON lines, for example with DuckDB or pandas"},
-        {"ARROW1", "Arrow", "write it as CSV or JSON lines, for example with pandas"},
         {"SQLite format 3", "an SQLite file", "a store of lmwatt is read with --store"},
         {"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE | lmwatt import - ..."},
     };
@@ -136,8 +135,9 @@ static int check_text(const struct feed *s, struct lmw_err *err)
 static int open_map(struct feed *s, const char *list, struct lmw_err *err)
 {
     const struct format *f = s->format;
-    if (f != &formats[JSONL] && f != &formats[CSV] && f != &formats[JSON])
-        return lmw_fail(err, LMW_EARG, "a map is for csv, jsonl and json: %s knows its columns",
+    if (f > &formats[PARQUET])
+        return lmw_fail(err, LMW_EARG,
+                        "a map is for csv, jsonl, json and parquet: %s knows its columns",
                         f->name);
     if (!(s->map = malloc(sizeof *s->map)))
         return lmw_fail(err, LMW_ENOMEM, "no memory for a map");
@@ -147,13 +147,16 @@ static int open_map(struct feed *s, const char *list, struct lmw_err *err)
 int lmw_feed_open(struct feed *s, const char *path, const char *name, const char *map,
                   struct lmw_err *err)
 {
-    *s = (struct feed){.in.fd = -1};
+    *s = (struct feed){.in.stream.fd = -1};
     int rc = lmw_reader_open(&s->in, path, err);
     if (rc < 0)
         return rc;
     split_path(s, path);
     if ((rc = check_text(s, err)) == LMW_OK &&
-        (rc = find_format(s, name, map != NULL, err)) == LMW_OK && map)
+        (rc = lmw_stream_check_parquet(&s->in.stream, path, name, err)) < 0)
+        lmw_wrap(err, "%.200s", s->in.name);
+    if (rc == LMW_OK && (rc = find_format(s, name, map != NULL, err)) == LMW_OK &&
+        (map || s->format == &formats[PARQUET]))
         rc = open_map(s, map, err);
     if (rc == LMW_OK && s->format == &formats[CSV])
         s->in.separator = separator_of(lmw_reader_peek(&s->in));

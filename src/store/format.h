@@ -54,6 +54,8 @@ int lmw_feed_read(struct feed *s, take_list_fn *take, void *arg, struct lmw_err 
 /* csv.c */
 void lmw_csv_close(struct feed *s);
 int lmw_csv_read(struct feed *s, lmw_str row, take_fn *take, void *arg, struct lmw_err *err);
+/* The members of a cell `extra`, which is a JSON object, behind those in s->text. */
+int lmw_csv_add_extra(struct feed *s, lmw_str cell, struct lmw_err *err);
 void lmw_csv_put_head(struct lmw_buf *out);
 void lmw_csv_put(struct lmw_buf *out, const struct lmw_record *r);
 

@@ -386,10 +386,10 @@ static json_t *origin(const struct import *im, const struct target *t)
 {
     char now[32], hash[20];
     lmw_date_iso(now);
-    snprintf(hash, sizeof hash, "%016" PRIx64, im->src.in.hash);
+    snprintf(hash, sizeof hash, "%016" PRIx64, im->src.in.stream.hash);
     json_t *o =
         json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "file", im->src.name, "format",
-                  im->src.format->name, "hash", hash, "bytes", (json_int_t)im->src.in.n_byte,
+                  im->src.format->name, "hash", hash, "bytes", (json_int_t)im->src.in.stream.at,
                   "records", (json_int_t)t->n_new, "date", now, "lmwatt", LMW_VERSION);
     if (o && im->opts->prices)
         json_object_set_new(o, "prices", json_string(lmw_price_list_origin(im->opts->prices)));
@@ -463,12 +463,12 @@ static int fill_result(const struct import *im, struct lmw_import_result *out, s
 {
     *out = (struct lmw_import_result){
         .format = im->src.format->name,
-        .n_byte = (int64_t)im->src.in.n_byte,
+        .n_byte = im->src.in.stream.at,
         .n_record = im->n_record,
         .runs = calloc((size_t)im->n_target + 1, sizeof *out->runs),
         .n_run = im->n_target,
     };
-    snprintf(out->hash, sizeof out->hash, "%016" PRIx64, im->src.in.hash);
+    snprintf(out->hash, sizeof out->hash, "%016" PRIx64, im->src.in.stream.hash);
     if (!out->runs)
         return lmw_fail(err, LMW_ENOMEM, "no memory for a list of runs");
     for (int i = 0; i < im->n_target; i++) {

@@ -51,7 +51,8 @@ struct member {
 struct row {
     struct member *at;
     int n;
-    bool is_csv;
+    bool is_csv;   /* cells are texts, and their names have no dots that lead into them */
+    bool is_table; /* every row has the same columns: one without a value is null */
 };
 /* Whether the map names a column for the field. */
 bool lmw_map_fills(const struct map *m, const struct lmw_column *c);

@@ -59,7 +59,7 @@ static int hand_over(struct pipe *p)
 {
     struct batch *next = &p->batches[p->filling == p->batches];
     pthread_mutex_lock(&p->lock);
-    p->filling->n_byte = (int64_t)p->s->in.n_byte;
+    p->filling->n_byte = p->s->in.stream.at;
     p->filling->is_full = true;
     pthread_cond_signal(&p->changed);
     while (next->is_full && !p->stop)

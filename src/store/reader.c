@@ -2,15 +2,13 @@
  *
  * The end of a piece is looked for in what was read; when it is not there, more is read and the
  * search begins again, and since what is read doubles each time, a long piece costs twice its
- * length. The file is read, not mapped: the pages of a mapping count as the process's memory. */
+ * length. The file is read, not mapped: the pages of a mapping count as the process's memory. It comes
+ * unpacked; that a packed file is damaged is said with the line that the damage cuts off. */
 #include "store/reader.h"
 
 #include "base/csv.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { CHUNK = 1 << 20 };
 
@@ -19,19 +17,18 @@ static int no_memory(const struct reader *r, struct lmw_err *err)
     return lmw_fail(err, LMW_ENOMEM, "%s: no memory to read it", r->name);
 }
 
-/* Reads until the buffer is full or the file ends. */
+/* Reads until the buffer is full or the file ends. What is damaged is behind what was read. */
 static int fill(struct reader *r, struct lmw_err *err)
 {
     while (!r->at_end && r->len < r->cap) {
-        ssize_t n = read(r->fd, r->buf + r->len, r->cap - r->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return lmw_fail_errno(err, "cannot read %s", r->name);
+        size_t n;
+        if (lmw_stream_read(&r->stream, r->buf + r->len, r->cap - r->len, &n, err) < 0) {
+            size_t ahead = lmw_str_count(lmw_reader_peek(r), '\n');
+            return lmw_wrap(err, "%.200s:%lld", r->name,
+                            (long long)r->n_newline + (long long)ahead + 1);
+        }
         r->at_end = n == 0;
-        r->hash = lmw_str_hash_more(r->hash, (lmw_str){r->buf + r->len, (size_t)n});
-        r->n_byte += (uint64_t)n;
-        r->len += (size_t)n;
+        r->len += n;
     }
     return LMW_OK;
 }
@@ -60,16 +57,13 @@ static int read_more(struct reader *r, struct lmw_err *err)
 
 int lmw_reader_open(struct reader *r, const char *path, struct lmw_err *err)
 {
-    bool is_stdin = strcmp(path, "-") == 0;
-    *r = (struct reader){.name = is_stdin ? "standard input" : path,
-                         .fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC),
-                         .cap = CHUNK,
-                         .separator = ',',
-                         .hash = lmw_str_hash((lmw_str){0})};
-    if (r->fd < 0)
-        return lmw_fail_errno(err, "cannot open %s", path);
+    *r = (struct reader){
+        .name = strcmp(path, "-") == 0 ? "standard input" : path, .cap = CHUNK, .separator = ','};
+    int rc = lmw_stream_open_once(&r->stream, path, err);
+    if (rc < 0)
+        return rc;
     r->buf = malloc(r->cap);
-    int rc = r->buf ? fill(r, err) : no_memory(r, err);
+    rc = r->buf ? fill(r, err) : no_memory(r, err);
     if (rc == LMW_OK)
         r->at = r->len - lmw_str_unmark((lmw_str){r->buf, r->len}).len;
     if (rc < 0)
@@ -79,10 +73,9 @@ int lmw_reader_open(struct reader *r, const char *path, struct lmw_err *err)
 
 void lmw_reader_close(struct reader *r)
 {
-    if (r->fd > STDIN_FILENO)
-        close(r->fd);
+    lmw_stream_close(&r->stream);
     free(r->buf);
-    *r = (struct reader){.fd = -1};
+    *r = (struct reader){.stream.fd = -1};
 }
 
 lmw_str lmw_reader_peek(const struct reader *r)

@@ -66,18 +66,29 @@ static bool find(const struct row *row, const char *from, struct lmw_json_value 
            follow(out, from + n + 1);
 }
 
-static int no_column(const struct row *row, const struct mapping *m, struct lmw_err *err)
+struct names {
+    char text[NAMES_SHOWN + 90];
+};
+
+static struct names names_of(const struct row *row)
 {
-    char have[NAMES_SHOWN + 80] = "";
+    struct names out = {""};
     size_t n = 0;
     for (int i = 0; i < row->n && n < NAMES_SHOWN; i++) {
         lmw_str name = row->at[i].name;
-        n += (size_t)snprintf(have + n, sizeof have - n, "%s%.*s", i ? ", " : "",
+        n += (size_t)snprintf(out.text + n, sizeof out.text - n, "%s%.*s", i ? ", " : "",
                               name.len < 60 ? (int)name.len : 60, name.ptr);
     }
-    lmw_utf8_mend(have);
-    return lmw_fail(err, LMW_EFORMAT, "no column '%s' for %s; there are: %s%s", m->from,
-                    m->to ? m->to->name : "extra", have, n < NAMES_SHOWN ? "" : ", ...");
+    lmw_utf8_mend(out.text);
+    if (n >= NAMES_SHOWN)
+        strcpy(out.text + n, ", ...");
+    return out;
+}
+
+static int no_column(const struct row *row, const struct mapping *m, struct lmw_err *err)
+{
+    return lmw_fail(err, LMW_EFORMAT, "no column '%s' for %s; there are: %s", m->from,
+                    m->to ? m->to->name : "extra", names_of(row).text);
 }
 
 /* The members of an object as columns. */
@@ -183,6 +194,24 @@ static int put_rest(const struct reading *t, struct lmw_buf *out, const struct m
     return LMW_OK;
 }
 
+/* A column of a field's own name. An empty text is one; a cell of CSV that is empty is null. */
+static int put_own(struct reading *t, struct lmw_record *r, const struct member *m,
+                   struct lmw_err *err)
+{
+    const struct lmw_column *c = lmw_column_find(m->name, NULL);
+    bool is_empty = m->v.kind == LMW_JSON_STRING && m->v.text.len == 0;
+    if (is_empty && c->kind == LMW_COL_TEXT)
+        *(const char **)((char *)r + c->offset) = "";
+    return is_empty ? LMW_OK : lmw_map_put_own(r, c, &m->v, t->s->arena, err);
+}
+
+/* The column `extra` of records that were written as a table holds what they kept. */
+static int put_extra(struct reading *t, const struct member *m, struct lmw_err *err)
+{
+    const char *text = lmw_foreign_text(&m->v, t->s->arena);
+    return text ? lmw_csv_add_extra(t->s, lmw_str_from(text), err) : no_memory(err);
+}
+
 /* The columns that bear fields' names, and what is kept of the row. */
 static int put_columns(struct reading *t, struct lmw_record *r, struct lmw_err *err)
 {
@@ -192,9 +221,12 @@ static int put_columns(struct reading *t, struct lmw_record *r, struct lmw_err *
     for (int i = 0; i < t->row->n && rc == LMW_OK; i++) {
         const struct member *m = &t->row->at[i];
         enum role role = role_of(t, m->name);
-        bool is_empty = t->row->is_csv && m->v.kind == LMW_JSON_NULL;
+        bool is_empty = t->row->is_table && m->v.kind == LMW_JSON_NULL;
+        bool is_extra = t->row->is_table && !t->row->is_csv && lmw_str_is(m->name, "extra");
         if (role == OWN)
-            rc = lmw_map_put_own(r, lmw_column_find(m->name, NULL), &m->v, t->s->arena, err);
+            rc = put_own(t, r, m, err);
+        else if (role == KEPT && !is_empty && is_extra)
+            rc = put_extra(t, m, err);
         else if (role == KEPT && !is_empty)
             rc = put_rest(t, rest, m, err);
     }
@@ -215,6 +247,14 @@ static int put_number(struct reading *t, struct lmw_record *r, const struct mapp
     return lmw_map_put(r, m, &v, t->s->arena, err);
 }
 
+/* Not even what it would be in is a column of the table. */
+static bool is_unknown(const struct row *row, const char *from)
+{
+    struct lmw_json_value v;
+    lmw_str root = {from, row->is_csv ? strlen(from) : strcspn(from, ".")};
+    return row->is_table && !strchr(from, '*') && !find_named(row, root, &v);
+}
+
 /* What the map says of the row, and of `name` where the star is of it alone; *any says whether a
  * column with a star had a value. */
 static int put_mapped(struct reading *t, struct lmw_record *r, bool stars, lmw_str name, bool *any,
@@ -230,7 +270,7 @@ static int put_mapped(struct reading *t, struct lmw_record *r, bool stars, lmw_s
         bool is_there =
             is_row || (stars ? find_star(t, &m->star, name, &v) : find(t->row, m->from, &v));
         m->was_seen |= is_there;
-        if (!is_there && t->row->is_csv)
+        if (!is_there && is_unknown(t->row, m->from))
             return no_column(t->row, m, err);
         if (!is_there || !m->to)
             continue;
@@ -249,7 +289,8 @@ static int no_id(const struct reading *t, struct lmw_err *err)
     }
     return lmw_fail(err, LMW_EFORMAT,
                     "no query_id: name its column with --map query_id=COLUMN, or number the rows "
-                    "with query_id=#");
+                    "with query_id=#; there are: %s",
+                    names_of(t->row).text);
 }
 
 /* "MODEL" or, where the map says what else tells runs apart, "MODEL/RUN". */
@@ -322,5 +363,6 @@ int lmw_table_read_object(struct feed *s, lmw_str piece, take_fn *take, void *ar
     int rc = lmw_foreign_object(piece, &o, s->arena, err);
     if (rc == LMW_OK)
         rc = open_object(&o, &row, s->arena, err);
+    row.is_table = lmw_stream_is_parquet(&s->in.stream);
     return rc < 0 ? rc : lmw_table_read(s, &row, take, arg, err);
 }

@@ -19,14 +19,18 @@ enum { BLOCK = 64 << 10 };
 static int take_at(const struct lmw_stream *s, int64_t at, void *out, size_t n, size_t *got,
                    struct lmw_err *err)
 {
-    if (s->fd < 0) {
-        size_t left = s->bytes.len - (size_t)at;
+    bool is_first = s->is_pipe && at < (int64_t)s->n_first;
+
+    if (s->fd < 0 || is_first) {
+        lmw_str bytes = is_first ? (lmw_str){s->first, s->n_first} : s->bytes;
+        size_t left = bytes.len - (size_t)at;
         *got = left < n ? left : n;
         if (*got)
-            memcpy(out, s->bytes.ptr + at, *got);
+            memcpy(out, bytes.ptr + at, *got);
     } else {
         ssize_t k;
-        while ((k = pread(s->fd, out, n, at)) < 0 && errno == EINTR)
+        while ((k = s->is_pipe ? read(s->fd, out, n) : pread(s->fd, out, n, at)) < 0 &&
+               errno == EINTR)
             ;
         if (k < 0)
             return lmw_fail_errno(err, "cannot read");
@@ -77,16 +81,31 @@ static int start(struct lmw_stream *s, struct lmw_err *err)
     return s->codec ? s->codec->start(s, err) : 0;
 }
 
+static int take_first(struct lmw_stream *s, struct lmw_err *err)
+{
+    size_t got = 1;
+    int rc = 0;
+
+    for (s->n_first = 0; rc == 0 && got > 0 && s->n_first < sizeof s->first; s->n_first += got)
+        rc = take_at(s, (int64_t)s->n_first, s->first + s->n_first, sizeof s->first - s->n_first,
+                     &got, err);
+    return rc;
+}
+
+static int become_copy(struct lmw_stream *s, struct lmw_err *err);
+
 static int begin(struct lmw_stream *s, struct lmw_err *err)
 {
-    char first[8];
-    size_t got;
-    int rc;
+    const struct lmw_codec *codec;
+    int rc = take_first(s, err);
 
-    s->hash = lmw_str_hash((lmw_str){0});
-    if ((rc = take(s, first, sizeof first, &got, err)) < 0 ||
-        (rc = lmw_codec_find((lmw_str){first, got}, &s->codec, err)) < 0)
+    if (rc < 0 || (rc = lmw_codec_find((lmw_str){s->first, s->n_first}, &codec, err)) < 0 ||
+        (s->is_pipe && codec && codec->read && (rc = become_copy(s, err)) < 0))
         return rc;
+    s->codec = codec;
+    s->hash = lmw_str_hash((lmw_str){0});
+    s->hashed = 0;
+    s->hash_whole = false;
     if (s->codec && s->codec->step && !(s->in = malloc(BLOCK)))
         return lmw_fail(err, LMW_ENOMEM, "out of memory");
     return start(s, err);
@@ -96,6 +115,37 @@ int lmw_stream_open_bytes(struct lmw_stream *s, lmw_str bytes, struct lmw_err *e
 {
     *s = (struct lmw_stream){.fd = -1, .bytes = bytes};
     int rc = begin(s, err);
+    if (rc < 0)
+        lmw_stream_close(s);
+    return rc;
+}
+
+/* A folder can be opened, but not read. */
+static int look_at(const struct lmw_stream *s, const char *name, struct stat *st,
+                   struct lmw_err *err)
+{
+    if (fstat(s->fd, st) != 0)
+        return lmw_fail_errno(err, "cannot stat %s", name);
+    if (S_ISDIR(st->st_mode))
+        return lmw_fail(err, LMW_EARG, "%s is a folder; name a file in it", name);
+    return 0;
+}
+
+int lmw_stream_open_once(struct lmw_stream *s, const char *path, struct lmw_err *err)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    const char *name = is_stdin ? "standard input" : path;
+    struct stat st;
+
+    *s = (struct lmw_stream){.fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                            : open(path, O_RDONLY | O_CLOEXEC)};
+    if (s->fd < 0)
+        return lmw_fail_errno(err, "cannot open %s", name);
+    int rc = look_at(s, name, &st, err);
+    /* Standard input may be a file whose beginning somebody else has read. */
+    s->is_pipe = rc == 0 && (is_stdin || !S_ISREG(st.st_mode));
+    if (rc == 0 && (rc = begin(s, err)) < 0)
+        lmw_wrap(err, "%s", name);
     if (rc < 0)
         lmw_stream_close(s);
     return rc;
@@ -113,10 +163,8 @@ int lmw_stream_open(struct lmw_stream *s, const char *path, struct lmw_err *err)
                         "it as a file first");
     if (s->fd < 0)
         return lmw_fail_errno(err, "cannot open %s", path);
-    if (fstat(s->fd, &st) != 0)
-        rc = lmw_fail_errno(err, "cannot stat %s", path);
-    else if (S_ISDIR(st.st_mode))
-        rc = lmw_fail(err, LMW_EARG, "%s is a folder; name a file in it", path);
+    if ((rc = look_at(s, path, &st, err)) < 0)
+        ;
     else if (!S_ISREG(st.st_mode)) /* a pipe has no beginning to go back to */
         rc = lmw_fail(err, LMW_EIO, "%s is not a regular file; save it as one first", path);
     else if ((rc = begin(s, err)) < 0)
@@ -146,6 +194,23 @@ const char *lmw_stream_packing(const struct lmw_stream *s)
 bool lmw_stream_is_parquet(const struct lmw_stream *s)
 {
     return s->codec == &lmw_codec_parquet;
+}
+
+int lmw_stream_check_parquet(const struct lmw_stream *s, const char *name, const char *format,
+                             struct lmw_err *err)
+{
+    static const char *const others[] = {"csv", "tsv", "json", NULL};
+    bool is_asked =
+        format ? strcmp(format, "parquet") == 0 : lmw_str_ends(lmw_str_from(name), ".parquet");
+
+    if (lmw_stream_is_parquet(s) && lmw_str_among(lmw_str_from(format), others))
+        return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
+                        format);
+    if (is_asked && !lmw_stream_is_parquet(s))
+        return lmw_fail(err, LMW_EFORMAT,
+                        "no Parquet file: it does not begin with 'PAR1'; was it fetched whole, or "
+                        "is it a Git LFS pointer?");
+    return 0;
 }
 
 static int inflate_some(struct lmw_stream *s, void *out, size_t n, size_t *got,
@@ -181,6 +246,11 @@ int lmw_stream_read(struct lmw_stream *s, void *out, size_t n, size_t *got, stru
         rc = (s->codec->read ? s->codec->read : inflate_some)(s, out, n, got, err);
     if (rc < 0)
         return rc;
+    if (s->at == 0 && s->codec && s->codec->step && lmw_str_starts((lmw_str){out, *got}, "PAR1"))
+        return lmw_fail(err, LMW_EUNSUPPORTED,
+                        "a Parquet file packed with %s; unpack it first: its pages are packed "
+                        "already",
+                        s->codec->name);
     if (s->at == s->hashed) {
         s->hash = lmw_str_hash_more(s->hash, (lmw_str){out, *got});
         s->hashed += (int64_t)*got;
@@ -257,24 +327,34 @@ static int copy_all(struct lmw_stream *s, int fd, struct lmw_err *err)
     return rc;
 }
 
-int lmw_stream_spool(struct lmw_stream *s, struct lmw_err *err)
+/* What is read from here on, in a file: that is the source then. */
+static int become_copy(struct lmw_stream *s, struct lmw_err *err)
 {
-    int fd, rc;
+    int fd = make_spool(err), rc = fd < 0 ? fd : copy_all(s, fd, err);
 
-    if (!s->codec)
-        return 0;
-    if ((fd = make_spool(err)) < 0)
-        return fd;
-    if ((rc = lmw_stream_seek(s, 0, err)) < 0 || (rc = copy_all(s, fd, err)) < 0) {
-        close(fd);
+    if (rc < 0) {
+        if (fd >= 0)
+            close(fd);
         return rc;
     }
-    s->codec->stop(s);
-    s->codec = NULL;
-    s->state = NULL;
     if (s->fd >= 0)
         close(s->fd);
     s->fd = fd;
+    s->is_pipe = false;
+    return 0;
+}
+
+int lmw_stream_spool(struct lmw_stream *s, struct lmw_err *err)
+{
+    int rc;
+
+    if (!s->codec)
+        return 0;
+    if ((rc = lmw_stream_seek(s, 0, err)) < 0 || (rc = become_copy(s, err)) < 0)
+        return rc;
+    s->codec->stop(s);
+    s->codec = NULL;
+    s->state = NULL;
     s->from = s->at;
     return 0;
 }

@@ -22,8 +22,11 @@ struct lmw_codec;
 struct lmw_stream {
     int fd;        /* -1: the bytes of the caller */
     lmw_str bytes; /* those */
-    int64_t from;  /* of the source: next byte to take */
-    uint8_t *in;   /* taken and not inflated yet: in_at..in_len */
+    bool is_pipe;  /* what was taken cannot be taken again */
+    char first[8]; /* by which its kind is told */
+    size_t n_first;
+    int64_t from; /* of the source: next byte to take */
+    uint8_t *in;  /* taken and not inflated yet: in_at..in_len */
     size_t in_at, in_len;
     const struct lmw_codec *codec; /* NULL: as it is */
     void *state;                   /* the codec's */
@@ -35,12 +38,19 @@ struct lmw_stream {
 };
 
 int lmw_stream_open(struct lmw_stream *s, const char *path, struct lmw_err *err);
+/* To be read once, from its start to its end, and then hashed: it may be a pipe, and "-" is
+ * standard input. Parquet from a pipe is copied into a temporary file first, as by spool. */
+int lmw_stream_open_once(struct lmw_stream *s, const char *path, struct lmw_err *err);
 /* The bytes stay with the caller. */
 int lmw_stream_open_bytes(struct lmw_stream *s, lmw_str bytes, struct lmw_err *err);
 void lmw_stream_close(struct lmw_stream *s); /* twice is fine */
 /* "gzip", "Zstandard" or "Parquet"; NULL: as it is. */
 const char *lmw_stream_packing(const struct lmw_stream *s);
 bool lmw_stream_is_parquet(const struct lmw_stream *s); /* whose rows come as JSON lines */
+/* Refuses what is Parquet where `format` says CSV or JSON, and what is not where `format`, or
+ * without one the name, says it is. */
+int lmw_stream_check_parquet(const struct lmw_stream *s, const char *name, const char *format,
+                             struct lmw_err *err);
 /* Up to n inflated bytes; *got 0 at the end only. */
 int lmw_stream_read(struct lmw_stream *s, void *out, size_t n, size_t *got, struct lmw_err *err);
 /* To a place among the inflated bytes; in a packed file that means inflating from the start. */

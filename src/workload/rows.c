@@ -136,37 +136,16 @@ static bool is_lines(const struct lmw_rows *r)
     return is_object && lmw_str_trim((lmw_str){nl, all.len - (size_t)(nl - all.ptr)}).len > 0;
 }
 
-/* A file that is Parquet is nothing else, and what is not cannot be. */
-static int check_parquet(const struct lmw_rows *r, lmw_str path, const char *format,
-                         struct lmw_err *err)
-{
-    const bool is = lmw_stream_is_parquet(&r->stream);
-    const char *packing = lmw_stream_packing(&r->stream);
-    const bool is_asked = format ? strcmp(format, "parquet") == 0 : lmw_str_ends(path, ".parquet");
-
-    if (is && format && !is_asked && strcmp(format, "jsonl") != 0)
-        return lmw_fail(err, LMW_EARG, "this is a Parquet file, not %s; leave --format out",
-                        format);
-    if (packing && !is && lmw_str_starts((lmw_str){r->block, r->len}, "PAR1"))
-        return lmw_fail(err, LMW_EUNSUPPORTED,
-                        "a Parquet file packed with %s; unpack it first: its pages are packed "
-                        "already",
-                        packing);
-    if (!is && is_asked)
-        return lmw_fail(err, LMW_EFORMAT,
-                        "no Parquet file: it does not begin with 'PAR1'; was it fetched whole, or "
-                        "is it a Git LFS pointer?");
-    return 0;
-}
-
 static int choose(struct lmw_rows *r, const char *name, const char *format, struct lmw_err *err)
 {
+    static const char *const lines[] = {"jsonl", "parquet", NULL};
     lmw_str path = lmw_str_from(name);
-    int rc = check_parquet(r, path, format, err);
+    int rc = lmw_stream_check_parquet(&r->stream, name, format, err);
 
     if (rc < 0)
         return rc;
-    if (lmw_stream_is_parquet(&r->stream)) {
+    if (lmw_stream_is_parquet(&r->stream) &&
+        (!format || lmw_str_among(lmw_str_from(format), lines))) {
         r->ops = &rows_jsonl;
         return 0;
     }

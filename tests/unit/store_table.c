@@ -201,8 +201,6 @@ static void test_what_no_record_can_hold(void **state)
 {
     refuse("t.jsonl", "{\"query_id\":1,\"score\":-0.5}", NULL, "within 0 to 1");
     refuse("t.jsonl", "{\"query_id\":1,\"energy_uj\":-1}", NULL, "below 0");
-    refuse("t.gz", "\x1f\x8b\x08", NULL, "gunzip -c");
-    refuse("t.parquet", "PAR1", NULL, "Parquet");
 }
 
 static void test_defaults(void **state)
