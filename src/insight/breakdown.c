@@ -1,6 +1,7 @@
 /* Accuracy by the values of fields: columns of the record, or fields that only this workload knows.
  * One pass per run fills, for each field, a table of counts and right answers, [value][run]. */
 #include "insight/insight.h"
+#include "insight/names.h"
 
 #include "base/json.h"
 #include "base/stat.h"
@@ -14,15 +15,22 @@ enum { MAX_VALUES = 1024, MAX_TEXT = 256, MAX_FIELDS = 64 };
 /* The fields that are asked for, and what of a record is read for them. */
 struct fields {
     const struct lmw_column *column[MAX_FIELDS]; /* NULL: in `extra` */
-    const char *read[MAX_FIELDS + 4];            /* ends with NULL */
+    const char *read[MAX_FIELDS + 6];            /* ends with NULL */
     struct lmw_buf text;                         /* a column's value as JSON */
     int n;
+    /* How often the run in hand has asked a question, by field and the value it was counted under. */
+    struct lmw_arena room; /* all of it; runs follow each other there */
+    struct names workload, question[MAX_FIELDS];
+    int64_t *times[MAX_FIELDS]; /* [cap] by the question's number */
+    int64_t cap;
 };
 
 static void open_fields(struct fields *f, const char *const *field, int n)
 {
     int n_read = 0;
     *f = (struct fields){.n = n};
+    f->read[n_read++] = "workload";
+    f->read[n_read++] = "query_id";
     f->read[n_read++] = "score";
     f->read[n_read++] = "error";
     f->read[n_read++] = "extra";
@@ -75,16 +83,46 @@ static int row_of(struct lmw_breakdown *b, const char *value, struct lmw_arena *
     return b->n_value++;
 }
 
-/* Counts a record into column `run`; accuracy.value is the sum of scores until finish_cell(). */
-static int count(struct lmw_breakdown *b, const char *value, int run, double score,
-                 struct lmw_arena *arena, struct lmw_err *err)
+/* Forgets the questions of the run before; at most `cap` records follow. arena: a copy of room. */
+static int open_questions(struct fields *f, int64_t cap, struct lmw_arena *arena,
+                          struct lmw_err *err)
+{
+    f->cap = cap;
+    f->workload = (struct names){.arena = arena};
+    for (int i = 0; i < f->n; i++) {
+        f->question[i] = (struct names){.arena = arena};
+        if (!(f->times[i] = LMW_NEW(arena, int64_t, (size_t)cap + 1)))
+            return lmw_fail(err, LMW_ENOMEM, "no memory for %lld records", (long long)cap);
+    }
+    return LMW_OK;
+}
+
+/* How often this question was counted under that value of field i before; -1: no memory. */
+static int64_t times_before(struct fields *f, int i, int row, const struct lmw_record *r)
+{
+    int32_t workload = lmw_names_add(&f->workload, 0, r->workload);
+    int32_t q = workload < 0 || workload > INT32_MAX / MAX_VALUES - 1
+                    ? -1
+                    : lmw_names_add(&f->question[i], workload * MAX_VALUES + row, r->query_id);
+    return q < 0 || q >= f->cap ? -1 : f->times[i][q]++;
+}
+
+/* Counts a record into column `run` of the table by field i. Until finish_cell() accuracy.value is
+ * the sum of scores, and accuracy.lower that of the squares of how often each question was asked. */
+static int count(struct fields *f, int i, struct lmw_breakdown *b, const char *value, int run,
+                 const struct lmw_record *r, struct lmw_arena *arena, struct lmw_err *err)
 {
     int row = row_of(b, value, arena);
     if (row < 0)
         return lmw_fail(err, LMW_EARG, "'%s' has over %d values: group by something coarser",
                         b->field, MAX_VALUES);
+    int64_t before = times_before(f, i, row, r);
+    if (before < 0)
+        return lmw_fail(err, LMW_ENOMEM, "no memory for a table by '%s'", b->field);
+    struct lmw_interval *cell = &b->accuracy[row * b->n_run + run];
     b->n[row * b->n_run + run]++;
-    b->accuracy[row * b->n_run + run].value += isnan(score) ? 0 : score;
+    cell->value += isnan(r->score) || lmw_record_failed(r) ? 0 : r->score;
+    cell->lower += 2 * (double)before + 1; /* (m + 1)^2 - m^2 */
     return LMW_OK;
 }
 
@@ -94,16 +132,18 @@ static int count_run(struct lmw_store *s, const struct lmw_summary *summary, int
 {
     struct lmw_records *it;
     struct lmw_record r;
+    struct lmw_arena questions = f->room;
     char value[MAX_TEXT];
-    int rc = lmw_records_open_columns(&it, s, summary->run.id, f->read, err);
-    if (rc < 0)
+    int rc = open_questions(f, summary->n_record, &questions, err);
+    if (rc < 0 || (rc = lmw_records_open_columns(&it, s, summary->run.id, f->read, err)) < 0)
         return rc;
-    while ((rc = lmw_records_next(it, &r, err)) > 0) {
+    /* What another process has added meanwhile is left out, as everywhere. */
+    for (int64_t k = 0; k < summary->n_record && (rc = lmw_records_next(it, &r, err)) > 0; k++) {
         if (summary->excludes_unscored && isnan(r.score) && !lmw_record_failed(&r))
             continue;
         for (int i = 0; i < f->n && rc >= 0; i++) {
             any[i] |= value_of(f, &r, i, b[i].field, value, *arena);
-            rc = count(&b[i], value, run, lmw_record_failed(&r) ? 0 : r.score, arena, err);
+            rc = count(f, i, &b[i], value, run, &r, arena, err);
         }
         if (rc < 0)
             break;
@@ -113,10 +153,10 @@ static int count_run(struct lmw_store *s, const struct lmw_summary *summary, int
 }
 
 /* Of a run without any score nothing is known. Questions are the trials of the interval: as many
- * as the run asks, on average, in so many records. */
+ * as would tell as much if all were asked alike (Kish; figures.h). */
 static void finish_cell(struct lmw_interval *a, int64_t n, const struct lmw_summary *row)
 {
-    double right = a->value, trials = (double)n * (double)row->n_question / (double)row->n_record;
+    double right = a->value, trials = (double)n * (double)n / a->lower;
     *a = (struct lmw_interval){(double)NAN, (double)NAN, (double)NAN, 0};
     if (isnan(row->accuracy.value) || n == 0)
         return;
@@ -144,17 +184,20 @@ int lmw_insight_breakdowns(struct lmw_store *s, const struct lmw_summary *rows, 
     if (n_field > MAX_FIELDS)
         return lmw_fail(err, LMW_EARG, "tables by %d fields: at most %d", n_field, MAX_FIELDS);
     open_fields(&f, field, n_field);
+    if ((rc = lmw_arena_open(&f.room, (size_t)64 << 30, err)) < 0)
+        return rc;
     for (int i = 0; i < n_field; i++) {
         out[i] = (struct lmw_breakdown){.field = field[i], .n_run = n_row};
         out[i].value = LMW_NEW(arena, const char *, MAX_VALUES);
         out[i].n = LMW_NEW(arena, int64_t, cells);
         out[i].accuracy = LMW_NEW(arena, struct lmw_interval, cells);
         if (!out[i].value || !out[i].n || !out[i].accuracy)
-            return lmw_fail(err, LMW_ENOMEM, "no memory for a table by '%s'", field[i]);
+            rc = lmw_fail(err, LMW_ENOMEM, "no memory for a table by '%s'", field[i]);
     }
     for (int i = 0; i < n_row && rc >= 0; i++)
         rc = count_run(s, &rows[i], i, &f, out, any, arena, err);
     lmw_buf_free(&f.text);
+    lmw_arena_close(&f.room);
     for (int i = 0; i < n_field && rc >= 0; i++)
         finish(&out[i], rows, any[i]);
     return rc < 0 ? rc : LMW_OK;

@@ -237,6 +237,40 @@ static void breakdown_of_repeats(void **state)
     assert_true(fabs(b.accuracy[0].upper - upper) <= 1e-12);
 }
 
+/* Each cell has its own repeats, whatever the other questions of the run have: four questions
+ * asked once are four trials, two asked 50 times are two, and one asked 3 times beside one asked
+ * once are 16 / 10. The same id in two workloads is two questions. */
+static void breakdown_of_uneven_repeats(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *id, *workload, *language;
+        int n;
+    } q[] = {{"1", "w", "de", 1},  {"2", "w", "de", 1},  {"3", "w", "de", 1}, {"3", "v", "de", 1},
+             {"5", "w", "en", 50}, {"6", "w", "en", 50}, {"7", "w", "fr", 3}, {"8", "w", "fr", 1}};
+    static const double trials[] = {4, 2, 1.6};
+    int64_t a = run(f, "a");
+    for (int i = 0; i < 8; i++) {
+        struct lmw_record r = answer(q[i].id, i % 2);
+        char extra[32];
+        snprintf(extra, sizeof extra, "{\"language\":\"%s\"}", q[i].language);
+        r.workload = q[i].workload;
+        r.extra = extra;
+        for (int k = 0; k < q[i].n; k++) {
+            r.repeat = 100 * i + k;
+            put(f, a, &r);
+        }
+    }
+    struct lmw_breakdown b;
+    assert_int_equal(by(f, summaries(f, 1), "language", &b), 0);
+    for (int i = 0; i < 3; i++) {
+        double lower, upper;
+        lmw_wilson(b.accuracy[i].value * trials[i], trials[i], 1.96, &lower, &upper);
+        assert_near(b.accuracy[i].lower, lower, 1e-12);
+        assert_near(b.accuracy[i].upper, upper, 1e-12);
+    }
+}
+
 /* A failed query is wrong whatever score stands beside it; an error without a word is none. */
 static void failed_whatever_the_score(void **state)
 {
@@ -319,6 +353,7 @@ int main(void)
         cmocka_unit_test(pareto_front),
         cmocka_unit_test_setup_teardown(breakdown_by_an_extra_field, setup, teardown),
         cmocka_unit_test_setup_teardown(breakdown_of_repeats, setup, teardown),
+        cmocka_unit_test_setup_teardown(breakdown_of_uneven_repeats, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_whatever_the_score, setup, teardown),
         cmocka_unit_test_setup_teardown(ranked_within_a_workload, setup, teardown),
         cmocka_unit_test_setup_teardown(workloads_of_a_run, setup, teardown),
