@@ -13,6 +13,7 @@ struct reader {
     lmw_str *prompt;
     double *sum[LMW_SIGNALS], *n[LMW_SIGNALS]; /* [local][query] */
     uint64_t *answer;                          /* [record of the run] its hash, 0: none */
+    uint64_t *id;                              /* [query] */
     struct lmw_arena *arena;
 };
 
@@ -109,13 +110,18 @@ static int read_run(struct reader *r, struct lmw_store *s, int run, struct lmw_e
     return rc >= 0 && run < r->routes->cells.n_local ? agree(r, run, *r->arena, err) : rc;
 }
 
-/* Sums to means, absent to NaN; counts what there is. */
+/* Sums to means, absent to NaN; counts what there is. A question whose text is known is known by
+ * it: who has seen the text has seen the question, whatever its query_id. */
 static void finish(struct reader *r)
 {
     struct lmw_lessons *l = r->l;
     int64_t n = l->cells->n;
-    for (int64_t q = 0; q < n; q++)
-        l->n_prompt += r->prompt[q].ptr != NULL;
+    for (int64_t q = 0; q < n; q++) {
+        if (!r->prompt[q].ptr)
+            continue;
+        l->n_prompt++;
+        r->id[q] = lmw_str_hash(lmw_str_trim(r->prompt[q]));
+    }
     for (int k = 0; k < LMW_SIGNALS; k++) {
         for (int64_t i = 0; i < n * l->cells->n_local; i++) {
             r->sum[k][i] = r->n[k][i] > 0 ? r->sum[k][i] / r->n[k][i] : (double)NAN;
@@ -131,8 +137,8 @@ static int open_reader(struct reader *r, struct lmw_err *err)
     const struct lmw_routes *routes = r->routes;
     size_t n = (size_t)routes->cells.n, cells = n * (size_t)routes->cells.n_local;
     int32_t *cell_of = LMW_NEW(r->arena, int32_t, (size_t)routes->frame.n_query + 1);
-    uint64_t *id = LMW_NEW(r->arena, uint64_t, n);
-    bool ok = cell_of && id && (r->prompt = LMW_NEW(r->arena, lmw_str, n));
+    bool ok = cell_of && (r->id = LMW_NEW(r->arena, uint64_t, n)) &&
+              (r->prompt = LMW_NEW(r->arena, lmw_str, n));
     for (int k = 0; k < LMW_SIGNALS; k++)
         ok = ok && (r->sum[k] = LMW_NEW(r->arena, double, cells)) &&
              (r->n[k] = LMW_NEW(r->arena, double, cells));
@@ -142,10 +148,10 @@ static int open_reader(struct reader *r, struct lmw_err *err)
         cell_of[i] = -1;
     for (size_t q = 0; q < n; q++) {
         cell_of[routes->query[q]] = (int32_t)q;
-        id[q] = lmw_str_hash(lmw_str_from(routes->frame.query[routes->query[q]]));
+        r->id[q] = lmw_str_hash(lmw_str_from(routes->frame.query[routes->query[q]]));
     }
     r->cell_of = cell_of;
-    r->l->id = id;
+    r->l->id = r->id;
     return LMW_OK;
 }
 
@@ -155,7 +161,9 @@ int lmw_lessons_load(struct lmw_lessons *l, struct lmw_store *s, const struct lm
     struct reader r = {.l = l, .routes = routes, .arena = arena};
     *l = (struct lmw_lessons){.cells = &routes->cells};
     int rc = open_reader(&r, err);
-    for (int run = 0; rc >= 0 && run < routes->frame.n_run; run++)
+    /* The cloud's run, which is the last, first: its texts are the same whichever locals are named
+     * beside it, and in whatever order. */
+    for (int run = routes->frame.n_run - 1; rc >= 0 && run >= 0; run--)
         rc = read_run(&r, s, run, err);
     if (rc < 0)
         return rc;

@@ -9,7 +9,8 @@
 
 #include "base/file.h"
 
-enum { FORMAT = 1, MAX_FILE = 64 << 20, MAX_NAME = 1024 };
+/* Format 1 dealt its folds by query_id. */
+enum { FORMAT = 2, MAX_FILE = 64 << 20, MAX_NAME = 1024 };
 
 static const struct kind *const kinds[] = {&lmw_kind_logistic, &lmw_kind_knn, &lmw_kind_mf,
                                            &lmw_kind_cascade};

@@ -82,8 +82,9 @@ double lmw_router_trust(const struct lmw_router *r, int local, const double sign
 /* What there is to learn from: the cells' questions as text, and what tries told. */
 struct lmw_lessons {
     const struct lmw_cells *cells;
-    const lmw_str *prompt;                   /* [query], ptr NULL: not known */
-    const uint64_t *id;                      /* [query] of the query_id: decides the fold */
+    const lmw_str *prompt; /* [query], ptr NULL: not known */
+    /* [query] of the text, of the query_id where that is not known: decides the fold */
+    const uint64_t *id;
     const double *signal[LMW_SIGNALS];       /* [local][query] */
     int64_t n_prompt, n_signal[LMW_SIGNALS]; /* how many there are */
     int64_t n_repeat;                        /* most repeats of a local run */

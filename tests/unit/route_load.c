@@ -1,5 +1,6 @@
 /* Cells from a store: which questions count, repeats, what is right, what is not known, prices. */
 #include "route/route.h"
+#include "route/router.h"
 
 #include "insight_store.h"
 
@@ -162,6 +163,36 @@ static void some_of_the_queries(void **state)
     assert_null(some.amount[LMW_USD]);
 }
 
+/* Folds are drawn by what is asked: one text under two ids is in one fold, or a router would be
+ * judged by what it has seen. The cloud's text speaks, whichever locals are named beside it. */
+static void a_text_is_known_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *id, *home, *cloud;
+    } q[] = {{"1", "how far?", "how far?"},
+             {"2", " how far?\n", "how far?"},
+             {"3", "how far?", "how near?"},
+             {"4", NULL, NULL},
+             {"5", "how far?", NULL}};
+    int64_t a = run(f, "a"), c = run(f, "c");
+    for (int i = 0; i < 5; i++) {
+        struct lmw_record r = answer(q[i].id, 1);
+        r.prompt = q[i].home;
+        put(f, a, &r);
+        r.prompt = q[i].cloud;
+        put(f, c, &r);
+    }
+    struct lmw_routes routes;
+    struct lmw_lessons l;
+    assert_int_equal(load(f, &routes, "a", "c", NULL), 0);
+    assert_int_equal(lmw_lessons_load(&l, f->store, &routes, &f->arena, &f->err), 0);
+    assert_true(l.id[0] == l.id[1] && l.id[0] == l.id[4]);
+    assert_true(l.id[2] != l.id[0] && l.id[3] != l.id[0] && l.id[3] != l.id[2]);
+    assert_string_equal(l.prompt[2].ptr, "how near?");
+    assert_string_equal(l.prompt[4].ptr, "how far?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_runs_of_one_name, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
         cmocka_unit_test_setup_teardown(some_of_the_queries, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_text_is_known_by_itself, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -491,8 +491,8 @@ static void files_that_are_no_routers(void **state)
     static const char *const bad[] = {
         "{}",
         "[1]",
-        "{\"lmwatt_router\": 2, \"kind\": \"cascade\"}",
-        "{\"lmwatt_router\": 1, \"kind\": \"cascade\", \"local\": [], \"cloud\": \"c\"}",
+        "{\"lmwatt_router\": 3, \"kind\": \"cascade\"}",
+        "{\"lmwatt_router\": 2, \"kind\": \"cascade\", \"local\": [], \"cloud\": \"c\"}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_true(lmw_router_parse(&r, lmw_str_from(bad[i]), &f->err) < 0);
