@@ -48,6 +48,7 @@ const char *lmw_backend_misfit(const struct lmw_backend_ops *ops, const struct l
 {
     bool is_server = ops == &lmw_backend_openai || ops == &lmw_backend_ollama;
     bool is_program = ops == &lmw_backend_command, is_known = is_server || is_program;
+    bool is_here = ops == &lmw_backend_embedded;
     const struct {
         const char *option;
         bool given, fits;
@@ -60,9 +61,11 @@ const char *lmw_backend_misfit(const struct lmw_backend_ops *ops, const struct l
         {"system", o->system, is_server || is_program},
         {"command", o->command, is_program},
         {"logprobs", o->logprobs, ops->has_logprobs},
+        {"threads", o->n_thread > 0, is_here},
+        {"ctx", o->n_ctx > 0, is_here || ops == &lmw_backend_ollama},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (options[i].given && !options[i].fits && (is_known || ops == &lmw_backend_embedded))
+        if (options[i].given && !options[i].fits && (is_known || is_here))
             return options[i].option;
     return NULL;
 }

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cli/backend_opts.h"
 #include "cli/cli.h"
+#include "insight/insight.h"
 #include "score/score.h"
 #include "study/judge.h"
 
@@ -49,9 +50,10 @@ static int parse(struct judge *j, int argc, char **argv)
         {0},
     };
     const struct command_help help = {
-        "lmwatt judge RUN (--scorer NAME | --judge-model MODEL) [OPTIONS]",
-        "Scores the answers of a run again; nothing is measured anew. Reports then show the new\n"
-        "verdicts, and the ones before are kept. The same command resumes what was interrupted.",
+        "lmwatt judge RUN... (--scorer NAME | --judge-model MODEL) [OPTIONS]",
+        "Scores the answers of runs again (NAME alone stands for the runs NAME/... too); nothing\n"
+        "is measured anew. Reports then show the new verdicts, and the ones before are kept. The\n"
+        "same command resumes what was interrupted.",
         "lmwatt judge my-run --scorer choice",
     };
     return opts_parse(opts, &help, argc, argv, &j->runs);
@@ -60,15 +62,15 @@ static int parse(struct judge *j, int argc, char **argv)
 static int check(const struct judge *j, const char *command)
 {
     struct lmw_err err;
-    if (j->runs.n != 1)
-        return cli_usage(command, "needs the name of one run; `lmwatt report` lists them");
+    if (j->runs.n < 1)
+        return cli_usage(command, "needs the name of a run; `lmwatt report` lists them");
     if (!j->scorer == !j->model)
         return cli_usage(command, "needs --scorer or --judge-model, one of them");
     if (j->scorer && !lmw_scorer_find(j->scorer, &err))
         return cli_usage(command, "%s", err.msg);
     if (j->scorer && j->against)
         return cli_usage(command, "--against is for --judge-model");
-    if (j->against && strcmp(j->against, j->runs.v[0]) == 0)
+    if (j->against && j->runs.n == 1 && strcmp(j->against, j->runs.v[0]) == 0)
         return cli_usage(command, "--against names the run itself");
     if (j->n_try < 1 || j->n_try > 100)
         return cli_usage(command, "--tries takes 1..100");
@@ -160,6 +162,8 @@ static void show_json(const char *run, const struct lmw_judge_result *r)
         integer(r->prompt_tokens), "completion_tokens", integer(r->completion_tokens), "cost_usd",
         real(r->cost_usd), "energy_uj", integer(r->energy_uj));
     json_object_set_new(o, "energy_basis", metered ? json_string(r->energy_basis) : json_null());
+    json_object_set_new(o, "unscorable_reason",
+                        r->unscorable_reason[0] ? json_string(r->unscorable_reason) : json_null());
     json_dumpf(o, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(o);
@@ -167,22 +171,40 @@ static void show_json(const char *run, const struct lmw_judge_result *r)
 
 /* --- the command --- */
 
+/* Each as soon as it is judged. A run that the others are compared with is not one of them. */
+static int judge_each(struct lmw_store *store, const struct judge *j, const struct lmw_run *runs,
+                      int n_run, struct lmw_judge_opts *o, struct lmw_err *err)
+{
+    struct lmw_judge_result result;
+    for (int i = 0; i < n_run; i++) {
+        o->run = runs[i].name;
+        if (o->against && strcmp(o->against, o->run) == 0)
+            continue;
+        int rc = lmw_judge_run(store, o, &result, err);
+        cli_progress_end();
+        if (rc < 0)
+            return rc;
+        (j->is_json ? show_json : show)(o->run, &result);
+        fflush(stdout);
+    }
+    return LMW_OK;
+}
+
 static int judge(const struct judge *j, struct lmw_judge_opts *o, struct lmw_err *err)
 {
     struct lmw_store *store = NULL;
-    struct lmw_judge_result result;
+    struct lmw_arena arena = {0};
+    struct lmw_run *runs;
     char path[1024];
     int rc = cli_cpu_mask(&o->backend_opts.cpu_mask, err);
     if (rc == LMW_OK)
         rc = cli_store_path(j->store, path, sizeof path, err);
     if (rc == LMW_OK)
         rc = lmw_store_open_existing(&store, path, err);
-    if (rc == LMW_OK) {
-        rc = lmw_judge_run(store, o, &result, err);
-        cli_progress_end();
-    }
-    if (rc == LMW_OK)
-        (j->is_json ? show_json : show)(o->run, &result);
+    if (rc == LMW_OK && (rc = lmw_arena_open(&arena, (size_t)1 << 30, err)) == LMW_OK &&
+        (rc = lmw_insight_runs(store, j->runs.v, j->runs.n, &arena, &runs, err)) >= 0)
+        rc = judge_each(store, j, runs, rc, o, err);
+    lmw_arena_close(&arena);
     lmw_store_close(store);
     return rc;
 }
@@ -200,11 +222,12 @@ int cmd_judge(int argc, char **argv)
     int rc = parse(&j, argc, argv);
     if (rc < 0)
         rc = check(&j, argv[0]);
+    o.backend_opts.n_ctx = (int)j.n_ctx;
+    o.backend_opts.n_thread = (int)j.n_thread;
     if (rc < 0 && j.model)
         rc = cli_backend_opts(&j.backend, argv[0], &o.backend, &o.backend_opts);
     if (rc >= 0)
         return rc;
-    o.run = j.runs.v[0];
     o.scorer = j.scorer;
     o.against = j.against;
     o.n_try = (int)j.n_try;
@@ -216,8 +239,6 @@ int cmd_judge(int argc, char **argv)
     o.backend_opts.model = j.model;
     o.backend_opts.max_tokens = (int)j.max_tokens;
     o.backend_opts.n_in_flight = (int)j.n_in_flight;
-    o.backend_opts.n_ctx = (int)j.n_ctx;
-    o.backend_opts.n_thread = (int)j.n_thread;
     cli_catch_signals();
     rc = judge(&j, &o, &err);
     if (rc == LMW_ECANCELLED)

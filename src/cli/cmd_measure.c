@@ -119,7 +119,9 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
 {
     enum { MANY = 1 << 30 };
     const struct lmw_backend_ops *backend;
-    struct lmw_backend_opts unused = {.logprobs = m->logprobs};
+    struct lmw_backend_opts unused = {.logprobs = m->logprobs,
+                                      .n_thread = m->n_thread > 0,
+                                      .n_ctx = m->n_ctx > 0};
     struct lmw_err err;
     const struct {
         const char *name;
@@ -161,6 +163,8 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
         return cli_usage(command, "--pause takes 0..3600");
     if (!(m->rate >= 0 && m->rate <= 1e6))
         return cli_usage(command, "--rate takes 0..1000000");
+    if (!m->file && m->is_constant && m->rate == 0)
+        return cli_usage(command, "--constant says how the queries of a --rate come: say which");
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         int rc = check_range(command, ranges[i].name, ranges[i].v, ranges[i].min, ranges[i].max);
         if (rc >= 0)

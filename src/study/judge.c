@@ -247,7 +247,7 @@ static int stop_at(struct job *j, struct question *q, int rc, struct lmw_err *er
 {
     int n = j->n_held - q->is_held;
     lmw_fail(err, rc, "judging query '%s': %s%s", q->query_id, q->asked.reason,
-             n > 0 ? " (and so did the ones before it)" : "");
+             n > 0 ? "; others failed, too" : "");
     drop(j, q);
     return rc;
 }
