@@ -18,29 +18,6 @@ struct texts {
     int64_t n_thread, seed;
 };
 
-json_t *route_number(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-void route_put(char out[32], double v, double scale, int digits)
-{
-    bool vanishes = fabs(v * scale) < 0.5 * pow(10, -digits); /* not "-0.0" */
-    if (isfinite(v))
-        snprintf(out, 32, "%.*f", digits, vanishes ? 0 : v * scale);
-    else
-        snprintf(out, 32, "-");
-}
-
-void route_amount(char out[40], const char *estimate, double v, int digits)
-{
-    bool vanishes = v != 0 && fabs(v) < pow(10, -digits);
-    if (isfinite(v))
-        snprintf(out, 40, vanishes ? "%s%.*e" : "%s%.*f", estimate, vanishes ? 1 : digits, v);
-    else
-        snprintf(out, 40, "-");
-}
-
 /* "0.6,0.8": n numbers of from..to, at most cap. */
 static int read_numbers(const char *option, const char *text, double from, double to, int cap,
                         struct numbers *out)
@@ -244,22 +221,6 @@ static int load(struct route_job *j, struct lmw_err *err)
         rc = lmw_routes_load(&j->routes, j->store, j->local.v, j->local.n, j->cloud, &j->prices,
                              &j->arena, err);
     return rc == LMW_OK && j->router_path ? route_apply_router(j, err) : rc;
-}
-
-int route_strategies(struct route_job *j, struct lmw_strategy **s, int *n, struct lmw_err *err)
-{
-    const struct lmw_sweep sweep = {j->random.v,   j->accuracy.v, j->random.n,
-                                    j->accuracy.n, j->semantics,  j->n_semantics};
-    struct lmw_strategy *all;
-    int rc = lmw_route_strategies(&j->routes.cells, &sweep, &j->arena, s, n, err);
-    if (rc < 0 || !j->trust)
-        return rc;
-    if (!(all = LMW_NEW(&j->arena, struct lmw_strategy, (size_t)*n + 1)))
-        return lmw_fail(err, LMW_ENOMEM, "no memory for %d strategies", *n);
-    memcpy(all, *s, (size_t)*n * sizeof *all);
-    all[(*n)++] = j->fitted;
-    *s = all;
-    return LMW_OK;
 }
 
 enum { SIMULATE = 1, DAY = 2, FIT = 4, ALL = SIMULATE | DAY | FIT };

@@ -3,6 +3,7 @@
 #define LMW_CLI_ROUTE_H
 
 #include "cli/cli.h"
+#include "report/report.h"
 #include "route/route.h"
 
 #include <jansson.h>
@@ -68,6 +69,8 @@ int route_embed(struct route_job *j, struct lmw_lessons *l, struct lmw_err *err)
 /* j->fitted from j->trust. */
 int route_fitted_strategy(struct route_job *j, struct lmw_err *err);
 
+/* ---- what they all show, below them (route_forms.c) ---- */
+
 /* Every strategy the options ask for. */
 int route_strategies(struct route_job *j, struct lmw_strategy **s, int *n, struct lmw_err *err);
 
@@ -77,5 +80,9 @@ json_t *route_number(double v);
 void route_put(char out[32], double v, double scale, int digits);
 /* The same of what must not look like nothing where it is little: "0.123", "~1.2e-05". */
 void route_amount(char out[40], const char *estimate, double v, int digits);
+/* A row of the table, cells[g->n_column]. */
+void route_row(struct lmw_grid *g, const char *const *cells);
+/* The table on stdout, its first column to the left; g is freed. */
+int route_print(struct lmw_grid *g, struct lmw_err *err);
 
 #endif

@@ -118,11 +118,11 @@ static const struct unit *unit_of(const struct lmw_day *d, int n)
     return u;
 }
 
-static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
-                      const struct lmw_day *cloud, const struct unit *unit, const char *estimate)
+static void put_row(struct lmw_grid *g, const struct lmw_strategy *s, const struct lmw_day *d,
+                    const struct lmw_day *cloud, const struct unit *unit, const char *estimate)
 {
     char local[32], right[32], energy[40], saved[40], wasted[40], usd[40], wait[40], p95[40],
-        response[40], busy[32];
+        response[40], busy[32], spilled[32];
     route_put(local, (double)d->n_local / (double)d->n, 100, 1);
     route_put(right, (double)d->n_right / (double)d->n, 100, 1);
     route_amount(energy, estimate, d->total[LMW_JOULES] / unit->joules, 3);
@@ -134,8 +134,27 @@ static void print_row(const struct lmw_strategy *s, const struct lmw_day *d,
     route_amount(p95, "", d->wait.p95, 2);
     route_amount(response, "", d->response.p95, 2);
     route_put(busy, d->busy, 100, 1);
-    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9lld\n", s->name, local, right,
-           energy, saved, wasted, usd, wait, p95, response, busy, (long long)d->n_spilled);
+    snprintf(spilled, sizeof spilled, "%lld", (long long)d->n_spilled);
+    const char *const cells[] = {s->name, local, right, energy,   saved, wasted,
+                                 usd,     wait,  p95,   response, busy,  spilled};
+    route_row(g, cells);
+}
+
+static int print_table(const struct lmw_strategy *s, const struct lmw_day *d, int n,
+                       const struct lmw_day *cloud, const struct unit *unit, const char *estimate,
+                       struct lmw_err *err)
+{
+    static const char *const heads[] = {"strategy", "local",    "right", "energy",
+                                        "saved",    "wasted",   "cost",  "wait",
+                                        "wait p95", "done p95", "busy",  "spilled"};
+    const char *const units_row[] = {"",    "%", "%", unit->name, "%", unit->name,
+                                     "USD", "s", "s", "s",        "%", ""};
+    struct lmw_grid g = {.n_column = sizeof heads / sizeof *heads};
+    route_row(&g, heads);
+    route_row(&g, units_row);
+    for (int i = 0; i < n; i++)
+        put_row(&g, &s[i], &d[i], cloud, unit, estimate);
+    return route_print(&g, err);
 }
 
 static void print_idle(const struct lmw_strategy *s, const struct lmw_day *d, int n,
@@ -150,16 +169,13 @@ static void print_idle(const struct lmw_strategy *s, const struct lmw_day *d, in
     puts("");
 }
 
-static void print_text(const struct lmw_strategy *s, const struct lmw_day *d, int n,
-                       const struct lmw_day *cloud, const struct route_job *j)
+static int print_text(const struct lmw_strategy *s, const struct lmw_day *d, int n,
+                      const struct lmw_day *cloud, const struct route_job *j, struct lmw_err *err)
 {
     const struct unit *unit = unit_of(d, n);
-    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s %9s\n", "strategy", "local", "right",
-           "energy", "saved", "wasted", "cost", "wait", "wait p95", "done p95", "busy", "spilled");
-    printf("%-24s %6s %6s %11s %6s %10s %10s %9s %9s %9s %6s\n", "", "%", "%", unit->name, "%",
-           unit->name, "USD", "s", "s", "s", "%");
-    for (int i = 0; i < n; i++)
-        print_row(&s[i], &d[i], cloud, unit, j->routes.estimated ? "~" : "");
+    int rc = print_table(s, d, n, cloud, unit, j->routes.estimated ? "~" : "", err);
+    if (rc < 0)
+        return rc;
     printf("\n%lld queries arrive in %.3g h.\n", (long long)d[0].n, d[0].day_s / 3600);
     for (int i = 0; i < n; i++) {
         if (d[i].end_s > 1.1 * d[i].day_s && d[i].wait.p95 > 0)
@@ -175,6 +191,7 @@ static void print_text(const struct lmw_strategy *s, const struct lmw_day *d, in
         printf("~ joules are an estimate: no power meter was there.\n");
     if (j->router)
         route_print_router(j);
+    return LMW_OK;
 }
 
 int route_day(struct route_job *j, struct lmw_err *err)
@@ -198,6 +215,5 @@ int route_day(struct route_job *j, struct lmw_err *err)
         return rc;
     if (j->json)
         return -print_json(s, days, n, cloud, j);
-    print_text(s, days, n, cloud, j);
-    return LMW_OK;
+    return print_text(s, days, n, cloud, j, err);
 }

@@ -129,24 +129,8 @@ static void put_percent(char out[64], const char *estimate, const struct lmw_int
     snprintf(out, 64, isfinite(x->lower) ? "%s%s [%s, %s]" : "%s%s", estimate, v, lower, upper);
 }
 
-static int name_width(const struct part *p)
-{
-    int width = (int)strlen(p->domain ? p->domain : "strategy");
-    for (int i = 0; i < p->n_strategy; i++) {
-        int n = (int)strlen(p->s[i].name);
-        width = n > width ? n : width;
-    }
-    return width;
-}
-
-static void print_row(int width, const char *name, const char *const cells[8])
-{
-    printf("%-*s %6s  %-20s %6s  %-23s %8s %6s %9s %8s\n", width, name, cells[0], cells[1],
-           cells[2], cells[3], cells[4], cells[5], cells[6], cells[7]);
-}
-
-static void print_strategy(int width, const struct lmw_strategy *s, const struct lmw_routed *r,
-                           const char *estimate)
+static void put_strategy(struct lmw_grid *g, const struct lmw_strategy *s,
+                         const struct lmw_routed *r, const char *estimate)
 {
     char local[32], right[64], kept[32], saved[64], compute[32], cost[32], j[40], wasted[40];
     route_put(local, r->share_local.value, 100, 1);
@@ -157,21 +141,29 @@ static void print_strategy(int width, const struct lmw_strategy *s, const struct
     route_put(cost, r->saving[LMW_USD].value, 100, 1);
     route_amount(j, estimate, r->mean[LMW_JOULES], 3);
     route_amount(wasted, estimate, r->wasted_j, 3);
-    const char *const cells[8] = {local, right, kept, saved, compute, cost, j, wasted};
-    print_row(width, s->name, cells);
+    const char *const cells[] = {s->name, local, right, kept, saved, compute, cost, j, wasted};
+    route_row(g, cells);
 }
 
-static void print_part(const struct part *p, const char *estimate)
+static int print_part(const struct part *p, const char *estimate, struct lmw_err *err)
 {
-    static const char *const heads[8] = {"local",   "right", "kept",    "energy saved",
-                                         "compute", "cost",  "J/query", "wasted"};
-    static const char *const units[8] = {"%", "% [95 %]", "%", "% [95 %]",
-                                         "%", "%",        "",  "J/query"};
-    int width = name_width(p);
-    print_row(width, p->domain ? p->domain : "strategy", heads);
-    print_row(width, "", units);
+    const char *const heads[] = {p->domain ? p->domain : "strategy",
+                                 "local",
+                                 "right",
+                                 "kept",
+                                 "energy saved",
+                                 "compute",
+                                 "cost",
+                                 "J/query",
+                                 "wasted"};
+    static const char *const units[] = {"",  "%", "% [95 %]", "%",      "% [95 %]",
+                                        "%", "%", "",         "J/query"};
+    struct lmw_grid g = {.n_column = sizeof units / sizeof *units};
+    route_row(&g, heads);
+    route_row(&g, units);
     for (int i = 0; i < p->n_strategy; i++)
-        print_strategy(width, &p->s[i], &p->r[i], estimate);
+        put_strategy(&g, &p->s[i], &p->r[i], estimate);
+    return route_print(&g, err);
 }
 
 void route_print_router(const struct route_job *j)
@@ -223,23 +215,29 @@ static void print_notes(const struct route_job *j)
                "that.\n");
 }
 
-static void print_curve(const struct lmw_curve *c)
+static void put_curve(struct lmw_grid *g, const struct lmw_curve *c)
 {
     char aiq[32], apgr[32], cpt50[32], cpt80[32];
     route_put(aiq, c->aiq, 1, 4);
     route_put(apgr, c->apgr, 1, 3);
     route_put(cpt50, c->cpt50, 100, 1);
     route_put(cpt80, c->cpt80, 100, 1);
-    printf("%-30s %8s %8s %9s %9s\n", c->name, aiq, apgr, cpt50, cpt80);
+    const char *const cells[] = {c->name, aiq, apgr, cpt50, cpt80};
+    route_row(g, cells);
 }
 
-static void print_curves(const struct lmw_curve *c, int n, enum lmw_quantity kind)
+static int print_curves(const struct lmw_curve *c, int n, enum lmw_quantity kind,
+                        struct lmw_err *err)
 {
     static const char *const units[LMW_QUANTITIES + 1] = {"J", "FLOPs", "USD", "s", "price"};
-    printf("\n%-30s %8s %8s %9s %9s\n", "curve", "AIQ", "APGR", "CPT(50) %", "CPT(80) %");
+    static const char *const heads[] = {"curve", "AIQ", "APGR", "CPT(50) %", "CPT(80) %"};
+    struct lmw_grid g = {.n_column = sizeof heads / sizeof *heads};
+    route_row(&g, heads);
     for (int i = 0; i < n; i++)
-        print_curve(&c[i]);
-    for (int i = 0; i < n; i++) {
+        put_curve(&g, &c[i]);
+    puts("");
+    int rc = route_print(&g, err);
+    for (int i = 0; i < n && rc == LMW_OK; i++) {
         printf("\n%s: cloud %%, right %%, %s per query\n", c[i].name, units[kind]);
         for (int k = 0; k < LMW_CURVE_POINTS; k += 10) {
             char price[40];
@@ -248,6 +246,7 @@ static void print_curves(const struct lmw_curve *c, int n, enum lmw_quantity kin
                    100 * c[i].point[k].accuracy, price);
         }
     }
+    return rc;
 }
 
 /* ---- the job ---- */
@@ -330,17 +329,20 @@ static int add_curves(struct route_job *j, struct lmw_curve *curves, int *n, str
     return lmw_curve_router(c, j->trust, &j->fitted, fitted, j->arena, err);
 }
 
-static void print_text(const struct route_job *j, const struct part *parts, int n_part,
-                       const struct lmw_curve *curves, int n_curve)
+static int print_text(const struct route_job *j, const struct part *parts, int n_part,
+                      const struct lmw_curve *curves, int n_curve, struct lmw_err *err)
 {
-    for (int i = 0; i < n_part; i++) {
+    int rc = LMW_OK;
+    for (int i = 0; i < n_part && rc == LMW_OK; i++) {
         if (i)
             puts("");
-        print_part(&parts[i], j->routes.estimated ? "~" : "");
+        rc = print_part(&parts[i], j->routes.estimated ? "~" : "", err);
     }
-    if (n_curve)
-        print_curves(curves, n_curve, lmw_route_price(&j->routes.cells));
-    print_notes(j);
+    if (n_curve && rc == LMW_OK)
+        rc = print_curves(curves, n_curve, lmw_route_price(&j->routes.cells), err);
+    if (rc == LMW_OK)
+        print_notes(j);
+    return rc;
 }
 
 int route_figures(struct route_job *j, json_t *into, struct lmw_err *err)
@@ -358,10 +360,9 @@ int route_figures(struct route_job *j, json_t *into, struct lmw_err *err)
         (j->by && (rc = add_domains(j, parts, &n_part, err)) < 0) ||
         (j->curve && (rc = add_curves(j, curves, &n_curve, err)) < 0))
         return rc;
-    if (into)
-        put_json(into, j, parts, n_part, curves, n_curve);
-    else
-        print_text(j, parts, n_part, curves, n_curve);
+    if (!into)
+        return print_text(j, parts, n_part, curves, n_curve, err);
+    put_json(into, j, parts, n_part, curves, n_curve);
     return LMW_OK;
 }
 
