@@ -19,7 +19,14 @@ static int load_tokenizer(struct lmw_engine *e, struct lmw_err *err)
         (lmw_gguf_str(g, "tokenizer.ggml.model", &kind, NULL) == LMW_OK &&
          lmw_str_is(kind, "no_vocab")))
         return LMW_OK;
-    return lmw_tok_load(&e->tok, g, err);
+    int rc = lmw_tok_load(&e->tok, g, err);
+    if (rc == LMW_OK && lmw_tok_n_vocab(e->tok) != e->model.n_vocab)
+        rc =
+            lmw_fail(err, LMW_EFORMAT,
+                     "tokenizer.ggml.tokens has %d tokens, but token_embd.weight has %d rows: one "
+                     "of them is of another model",
+                     lmw_tok_n_vocab(e->tok), e->model.n_vocab);
+    return rc;
 }
 
 static int engine_open(struct lmw_engine **out, struct lmw_gguf *g,

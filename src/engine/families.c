@@ -77,8 +77,9 @@ int lmw_family_check_keys(const struct lmw_family *f, const struct lmw_gguf *g,
             return rc;
         if (v != refused[i].off)
             return lmw_fail(err, LMW_EUNSUPPORTED,
-                            "%s = %g: this build computes '%s' models without it only", key, v,
-                            f->arch);
+                            "%s = %g: this build computes '%s' models without it only. A server "
+                            "that runs it can be measured (`lmwatt measure -b openai`)",
+                            key, v, f->arch);
     }
     return LMW_OK;
 }

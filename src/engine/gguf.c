@@ -583,6 +583,17 @@ void lmw_gguf_close(struct lmw_gguf *g)
 
 /* ---- what is in it ---- */
 
+int lmw_gguf_check_whole(const struct lmw_gguf *g, struct lmw_err *err)
+{
+    int64_t n;
+    if (lmw_gguf_int(g, "split.count", &n, NULL) < 0 || n <= 1)
+        return LMW_OK;
+    return lmw_fail(err, LMW_EUNSUPPORTED,
+                    "this is one part of a model split over %" PRId64
+                    " files: merge them first (llama.cpp's llama-gguf-split --merge)",
+                    n);
+}
+
 size_t lmw_gguf_size(const struct lmw_gguf *g)
 {
     return g->len;

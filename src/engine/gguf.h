@@ -69,6 +69,8 @@ int lmw_gguf_open(struct lmw_gguf **out, const char *path, struct lmw_err *err);
 int lmw_gguf_parse(struct lmw_gguf **out, const void *bytes, size_t len, struct lmw_err *err);
 void lmw_gguf_close(struct lmw_gguf *g);
 
+/* LMW_EUNSUPPORTED for a part of a model split over several files. */
+int lmw_gguf_check_whole(const struct lmw_gguf *g, struct lmw_err *err);
 size_t lmw_gguf_size(const struct lmw_gguf *g); /* bytes of the file */
 int64_t lmw_gguf_n_kv(const struct lmw_gguf *g);
 const struct lmw_kv *lmw_gguf_kv(const struct lmw_gguf *g, int64_t i);

@@ -173,18 +173,20 @@ bool lmw_bind_has(struct lmw_binder *b, const char *short_name)
     return lmw_gguf_find_tensor(b->model->gguf, name) != NULL;
 }
 
-/* Linear scaling only; YaRN and the like bend the angles in ways that need their own code. */
+/* Linear scaling only; YaRN and the like bend the angles in ways that need their own code. A
+ * factor alone means linear, and had another name once (llama.cpp's llama-model.cpp). */
 static int rope_scale(struct lmw_binder *b, double *scale, struct lmw_err *err)
 {
     char key[NAME_CAP];
-    lmw_str type = LMW_STR("none");
-    double factor;
+    lmw_str type = LMW_STR("linear");
+    double factor, old;
     int rc;
     key_name(b, "rope.scaling.type", key);
     if (lmw_gguf_find(b->model->gguf, key) &&
         (rc = lmw_gguf_str(b->model->gguf, key, &type, err)) < 0)
         return rc;
-    if ((rc = lmw_bind_real(b, "rope.scaling.factor", 0, 1e9, 1, &factor, err)) < 0)
+    if ((rc = lmw_bind_real(b, "rope.scale_linear", 0, 1e9, 1, &old, err)) < 0 ||
+        (rc = lmw_bind_real(b, "rope.scaling.factor", 0, 1e9, old, &factor, err)) < 0)
         return rc;
     *scale = 1;
     if (lmw_str_is(type, "linear") && factor > 0)
@@ -337,8 +339,10 @@ static void fill_info(struct lmw_model *m)
     if (!quant)
         quant = lmw_type_name(lmw_gguf_tensor(m->gguf, lmw_gguf_n_tensor(m->gguf) - 1)->type);
     snprintf(info->arch, sizeof info->arch, "%s", m->family->arch);
-    snprintf(info->name, sizeof info->name, "%.*s", (int)(name.len < 63 ? name.len : 63),
-             name.ptr);
+    snprintf(info->name, sizeof info->name, "%.*s",
+             LMW_FMT(lmw_utf8_cut(name, sizeof info->name - 1)));
+    lmw_utf8_mend(info->name);
+    lmw_text_tame(info->name, false);
     snprintf(info->quantization, sizeof info->quantization, "%s", quant ? quant : "?");
     info->level = m->kernels.level;
     info->n_vocab = m->n_vocab;
@@ -369,7 +373,8 @@ static int load(struct lmw_model *m, struct lmw_err *err)
 {
     lmw_str arch;
     int rc;
-    if ((rc = lmw_gguf_str(m->gguf, "general.architecture", &arch, err)) < 0 ||
+    if ((rc = lmw_gguf_check_whole(m->gguf, err)) < 0 ||
+        (rc = lmw_gguf_str(m->gguf, "general.architecture", &arch, err)) < 0 ||
         (rc = lmw_family_find(&m->family, arch, err)) < 0 ||
         (rc = lmw_family_check_keys(m->family, m->gguf, err)) < 0 ||
         (rc = lmw_arena_open(&m->arena, arena_size(m->gguf), err)) < 0)

@@ -300,12 +300,10 @@ static int check_source(const struct lmw_tensor *t, enum lmw_type to, struct lmw
 
 static int make_plan(struct plan *p, struct lmw_err *err)
 {
-    int64_t n = lmw_gguf_n_tensor(p->in), n_split;
-    int rc = 0;
-    if (lmw_gguf_int(p->in, "split.count", &n_split, NULL) == 0 && n_split > 1)
-        return lmw_fail(
-            err, LMW_EUNSUPPORTED,
-            "this is one part of a model split over %" PRId64 " files: merge them first", n_split);
+    int64_t n = lmw_gguf_n_tensor(p->in);
+    int rc = lmw_gguf_check_whole(p->in, err);
+    if (rc < 0)
+        return rc;
     for (int64_t i = 0; i < n; i++) {
         const struct lmw_tensor *t = lmw_gguf_tensor(p->in, i);
         p->type[i] = is_quantised_at_all(t) ? p->target->type : t->type;

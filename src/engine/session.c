@@ -273,6 +273,15 @@ int lmw_session_eval(struct lmw_session *s, const int32_t *ids, int n, enum lmw_
     return LMW_OK;
 }
 
+/* Never an answer: its tokens and joules would be measured as if the model had said something. */
+int lmw_session_no_number(int n, struct lmw_err *err)
+{
+    return lmw_fail(err, LMW_EFORMAT,
+                    "after %d tokens the model's logits are not numbers: its weights are damaged, "
+                    "or too large to compute with",
+                    n);
+}
+
 /* --- embeddings --- */
 
 static void scale_to_one(float *x, int n)

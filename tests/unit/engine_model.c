@@ -23,11 +23,15 @@ enum { N_TOK = 150 };
 struct spec {
     int n_embd, n_head, n_kv, k_size, v_size, n_hidden, n_layer, n_vocab, n_rot, n_ctx;
     bool tied, has_factors, kv_array, no_rms;
-    double freq_base, rope_factor;
+    double freq_base, rope_factor, scale_linear;
     const char *arch, *rope_type;
     const char *extra_key; /* a u32 */
     uint32_t extra_value;
     const char *drop_tensor, *bad_tensor, *extra_tensor; /* bad: one row too many */
+    const char *filled_tensor;                           /* with fill alone */
+    float fill;
+    int n_token; /* of a tokenizer; 0: none */
+    const char *name;
     enum lmw_type type;
 };
 
@@ -78,6 +82,8 @@ static void tensor(struct out *o, const char *name, int64_t n_in, int64_t n_out)
         x[i] = (float)(lmw_rng_normal(&o->rng) * (n_out ? 1 / sqrt((double)n_in) : 0.3) + !n_out);
     for (size_t i = 0; strcmp(name, "rope_freqs.weight") == 0 && i < n; i++)
         x[i] = 1 + (float)i;
+    for (size_t i = 0; o->s->filled_tensor && strcmp(name, o->s->filled_tensor) == 0 && i < n; i++)
+        x[i] = o->s->fill;
     lmw_from_f32(type, x, packed, (int64_t)n);
     assert_int_equal(
         lmw_gguf_write(o->w, packed, lmw_type_row_size(type, ne[0]) * (size_t)ne[1], &err), 0);
@@ -119,6 +125,19 @@ static void tensors(struct out *o)
     }
 }
 
+/* Letters, each a token. */
+static void tokenizer(struct lmw_gguf_writer *w, int n)
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz";
+    lmw_str text[26];
+    float score[26] = {0};
+    for (int i = 0; i < n; i++)
+        text[i] = (lmw_str){alphabet + i, 1};
+    lmw_gguf_put_str(w, "tokenizer.ggml.model", LMW_STR("llama"));
+    lmw_gguf_put_strs(w, "tokenizer.ggml.tokens", text, (size_t)n);
+    lmw_gguf_put_f32s(w, "tokenizer.ggml.scores", score, (size_t)n);
+}
+
 static void keys(struct lmw_gguf_writer *w, const struct spec *s)
 {
     const struct {
@@ -151,6 +170,12 @@ static void keys(struct lmw_gguf_writer *w, const struct spec *s)
         lmw_gguf_put_str(w, "llama.rope.scaling.type", lmw_str_from(s->rope_type));
     if (s->rope_factor != 0)
         lmw_gguf_put_f32(w, "llama.rope.scaling.factor", (float)s->rope_factor);
+    if (s->scale_linear != 0)
+        lmw_gguf_put_f32(w, "llama.rope.scale_linear", (float)s->scale_linear);
+    if (s->n_token)
+        tokenizer(w, s->n_token);
+    if (s->name)
+        lmw_gguf_put_str(w, "general.name", lmw_str_from(s->name));
     if (!s->no_rms)
         lmw_gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
 }
@@ -276,6 +301,32 @@ static void shapes(void **state)
     m.rope_type = "linear";
     m.rope_factor = 4;
     check_shape(&m);
+}
+
+/* A factor is of linear scaling where nothing else is said, by its old name too (llama.cpp). */
+static void scaled_positions(void **state)
+{
+    struct spec m = usual;
+    m.rope_type = "linear";
+    m.rope_factor = 4;
+    write_model(&m);
+    size_t size = (size_t)N_TOK * m.n_vocab * sizeof(float);
+    float *want = logits_of(&m, 1, N_TOK, "ref", true);
+    m.rope_type = NULL;
+    for (int old = 0; old < 2; old++) {
+        m.scale_linear = old ? 4 : 0;
+        m.rope_factor = old ? 0 : 4;
+        write_model(&m);
+        float *got = logits_of(&m, 1, N_TOK, "ref", true);
+        assert_memory_equal(got, want, size);
+        free(got);
+    }
+    m.rope_type = "none";
+    write_model(&m);
+    float *plain = logits_of(&m, 1, N_TOK, "ref", true);
+    assert_memory_not_equal(plain, want, size);
+    free(plain);
+    free(want);
 }
 
 /* Past the widest stretch a kernel sums in one go. */
@@ -483,6 +534,62 @@ static void how_sure(void **state)
     lmw_buf_free(&text);
     lmw_session_close(s);
     lmw_engine_close(e);
+}
+
+/* What a damaged model computes is said, and no answer: its tokens would be measured. */
+static void no_numbers(void **state)
+{
+    static const float fills[] = {NAN, INFINITY};
+    static const char *const names[] = {"output.weight", "blk.0.attn_q.weight",
+                                        "output_norm.weight"};
+    for (int i = 0; i < 6; i++) {
+        struct spec m = usual;
+        m.filled_tensor = names[i / 2];
+        m.fill = fills[i % 2];
+        write_model(&m);
+        struct lmw_engine *e = open_model(1, "ref", false);
+        struct lmw_session *s = open_session(e, 32);
+        struct lmw_answer_opts opts = {.n_max = 4};
+        struct lmw_answer a = {0};
+        struct lmw_buf text = {0};
+        struct lmw_err err = {0};
+        double ppl;
+        const int32_t *x = ids(m.n_vocab);
+        assert_int_equal(lmw_session_answer(s, x, 5, &opts, &text, &a, &err), LMW_EFORMAT);
+        assert_non_null(strstr(err.msg, "after 5 tokens"));
+        assert_non_null(strstr(err.msg, "weights are damaged"));
+        assert_int_equal(lmw_perplexity(s, x, 9, &ppl, NULL, &err), LMW_EFORMAT);
+        assert_non_null(strstr(err.msg, "weights are damaged"));
+        assert_int_equal(lmw_perplexity_given(s, x, 3, 9, &ppl, &err), LMW_EFORMAT);
+        lmw_buf_free(&text);
+        lmw_session_close(s);
+        lmw_engine_close(e);
+    }
+}
+
+/* A name is printed, and stored as UTF-8. */
+static void names(void **state)
+{
+    static const struct {
+        const char *name, *shown;
+    } cases[] = {
+        {"A model", "A model"},
+        {"\x1b[2Ja\n\x07"
+         "b",
+         " [2Ja  b"},
+        {"0123456789012345678901234567890123456789012345678901234567890é", /* 61, 2 */
+         "0123456789012345678901234567890123456789012345678901234567890é"},
+        {"01234567890123456789012345678901234567890123456789012345678901é",
+         "01234567890123456789012345678901234567890123456789012345678901"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct spec m = usual;
+        m.name = cases[i].name;
+        write_model(&m);
+        struct lmw_engine *e = open_model(1, "ref", false);
+        assert_string_equal(lmw_engine_info(e)->name, cases[i].shown);
+        lmw_engine_close(e);
+    }
 }
 
 /* W h: what the head makes of a state. */
@@ -721,6 +828,25 @@ static void not_supported(void **state)
     m = usual;
     m.freq_base = NAN;
     refused(m, LMW_EFORMAT, "llama.rope.freq_base");
+    m = usual;
+    m.drop_tensor = "blk.1.ffn_down.weight"; /* it is in another file */
+    m.extra_key = "split.count";
+    m.extra_value = 2;
+    refused(m, LMW_EUNSUPPORTED, "split over 2 files");
+}
+
+/* A token without a row, or a row without a token: found when loaded, not by a question. */
+static void tokens_and_rows_differ(void **state)
+{
+    struct spec m = usual;
+    m.n_token = m.n_vocab;
+    write_model(&m);
+    lmw_engine_close(open_model(1, "ref", false));
+    for (int more = -1; more <= 1; more += 2) {
+        m.n_token = m.n_vocab + more;
+        refused(m, LMW_EFORMAT, more < 0 ? "has 23 tokens" : "has 25 tokens");
+        refused(m, LMW_EFORMAT, "token_embd.weight has 24 rows");
+    }
 }
 
 static int remove_model(void **state)
@@ -732,13 +858,23 @@ static int remove_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),        cmocka_unit_test(long_context),
-        cmocka_unit_test(formats),       cmocka_unit_test(wanted_logits),
-        cmocka_unit_test(wrong_eval),    cmocka_unit_test(answers),
-        cmocka_unit_test(how_sure),      cmocka_unit_test(embeddings),
-        cmocka_unit_test(many_threads),  cmocka_unit_test(perplexity),
-        cmocka_unit_test(lying_keys),    cmocka_unit_test(lying_tensors),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(long_context),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(wanted_logits),
+        cmocka_unit_test(wrong_eval),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(how_sure),
+        cmocka_unit_test(embeddings),
+        cmocka_unit_test(many_threads),
+        cmocka_unit_test(perplexity),
+        cmocka_unit_test(lying_keys),
+        cmocka_unit_test(lying_tensors),
         cmocka_unit_test(not_supported),
+        cmocka_unit_test(scaled_positions),
+        cmocka_unit_test(no_numbers),
+        cmocka_unit_test(names),
+        cmocka_unit_test(tokens_and_rows_differ),
     };
     return cmocka_run_group_tests(tests, NULL, remove_model);
 }

@@ -26,26 +26,31 @@ static int check(const struct lmw_session *s, int n_prompt, const struct lmw_ans
     return LMW_OK;
 }
 
-/* How sure the model was of the token chosen; sums until decode() ends. */
-static void weigh(const struct lmw_session *s, int32_t id, struct lmw_answer *out)
+/* How sure the model was of a token. */
+static int weigh(const struct lmw_session *s, int32_t id, double *logprob, double *entropy,
+                 struct lmw_err *err)
 {
     const float *logits = lmw_session_logits(s, 0);
     struct lmw_mass m = s->engine->model.kernels.mass(logits, s->engine->model.n_vocab);
     double log_sum = log(m.sum);
-    out->logprob_mean += (double)logits[id] - m.max - log_sum;
-    out->entropy_mean += log_sum - m.moment / m.sum;
+    *logprob = (double)logits[id] - m.max - log_sum;
+    *entropy = log_sum - m.moment / m.sum;
+    return isfinite(*logprob) ? LMW_OK : lmw_session_no_number(s->n_past, err);
 }
 
-/* Writes the ids chosen to s->answer. */
+/* Writes the ids chosen to s->answer; the means are sums until the caller divides them. */
 static int decode(struct lmw_session *s, const struct lmw_answer_opts *opts,
                   struct lmw_answer *out, struct lmw_err *err)
 {
     struct lmw_engine *e = s->engine;
     struct lmw_sampler sampler = opts->sampler;
+    double logprob, entropy;
     int rc;
     while (out->n_answer < opts->n_max) {
         int32_t id = lmw_sample(&sampler, lmw_session_logits(s, 0), e->model.n_vocab);
         int64_t now = lmw_now_ns();
+        if ((rc = weigh(s, id, &logprob, &entropy, err)) < 0)
+            return rc;
         if (out->n_answer == 0)
             out->t_first_ns = now;
         out->t_end_ns = now;
@@ -54,7 +59,8 @@ static int decode(struct lmw_session *s, const struct lmw_answer_opts *opts,
         if (out->token_ns)
             out->token_ns[out->n_answer] = now;
         s->answer[out->n_answer++] = id;
-        weigh(s, id, out);
+        out->logprob_mean += logprob;
+        out->entropy_mean += entropy;
         if (opts->on_token && opts->on_token(opts->arg, id, lmw_engine_piece(e, id), now))
             return LMW_OK;
         if (s->n_past == s->plan.n_ctx || out->n_answer == opts->n_max)

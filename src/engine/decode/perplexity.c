@@ -34,7 +34,7 @@ static int window(struct lmw_session *s, const int32_t *ids, int n, int from, do
                 nll[i + j + 1] = (float)v;
         }
     }
-    return LMW_OK;
+    return isfinite(*sum) ? LMW_OK : lmw_session_no_number(n, err);
 }
 
 int lmw_perplexity(struct lmw_session *s, const int32_t *ids, int n, double *ppl, float *nll,
