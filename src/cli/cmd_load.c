@@ -57,8 +57,8 @@ static int loads(struct decide *d, void *arg, json_t **result, struct lmw_err *e
     lmw_grid_put(&g, 1, &d->out);
     lmw_grid_free(&g);
     if (n_without)
-        lmw_buf_printf(&d->out, "%d runs do not say when their queries began and ended\n",
-                       n_without);
+        lmw_buf_printf(&d->out, "%d run%s not say when queries began and ended\n", n_without,
+                       n_without == 1 ? " does" : "s do");
     return n < 0 ? n : LMW_OK;
 }
 

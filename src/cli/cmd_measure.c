@@ -119,9 +119,8 @@ static int check(const struct measure *m, const struct strs *pos, const char *co
 {
     enum { MANY = 1 << 30 };
     const struct lmw_backend_ops *backend;
-    struct lmw_backend_opts unused = {.logprobs = m->logprobs,
-                                      .n_thread = m->n_thread > 0,
-                                      .n_ctx = m->n_ctx > 0};
+    struct lmw_backend_opts unused = {
+        .logprobs = m->logprobs, .n_thread = m->n_thread > 0, .n_ctx = m->n_ctx > 0};
     struct lmw_err err;
     const struct {
         const char *name;

@@ -56,7 +56,7 @@ static bool is_front(const struct axes *a, int row)
         if (dominates(a, i, row))
             return false;
     }
-    return !missing(a, &a->rows[row]);
+    return !missing(a, &a->rows[row]) && !lmw_is_anecdote(a->rows, a->n_row, row);
 }
 
 static json_t *names_json(const struct axes *a, int row, bool by)
@@ -110,6 +110,8 @@ static void put_why(const struct axes *a, int row, struct lmw_grid *g)
     }
     if (lacks)
         lmw_grid_cell(g, "%s is not known", lacks);
+    else if (n == 0 && lmw_is_anecdote(a->rows, a->n_row, row))
+        lmw_grid_cell(g, "one question only");
     else if (n > 1)
         lmw_grid_cell(g, "%s and %d more", first, n - 1);
     else

@@ -155,9 +155,12 @@ int lmw_insight_breakdowns(struct lmw_store *s, const struct lmw_summary *rows, 
                            const char *const *field, int n_field, struct lmw_arena *arena,
                            struct lmw_breakdown *out, struct lmw_err *err);
 
+/* Whether row `row` was asked one question and another row of its workload several: what it got
+ * is no share of anything. It dominates nobody and is not on the front. */
+bool lmw_is_anecdote(const struct lmw_summary *rows, int n, int row);
 /* Whether a is nowhere worse and somewhere better than b in those figures (of the ones that are
  * better more or less). Accuracies of other questions and joules of other rails are in no order,
- * nor is what is not known: false. */
+ * nor is what is not known, nor one question beside several: false. */
 bool lmw_dominates(const struct lmw_summary *a, const struct lmw_summary *b,
                    const enum lmw_figure *over, int n_over);
 /* Sets pareto and dominated_by of rows: over accuracy and joules per query. */

@@ -25,11 +25,26 @@ static bool is_of_joules(enum lmw_figure k)
     return lmw_figures[k].better && strpbrk(lmw_figures[k].unit, "JW");
 }
 
+/* One question tells nothing of the others that b was asked. */
+static bool is_outnumbered(const struct lmw_summary *a, const struct lmw_summary *b)
+{
+    return a->n_question == 1 && b->n_question > 1 && same_workload(a, b);
+}
+
+bool lmw_is_anecdote(const struct lmw_summary *rows, int n, int row)
+{
+    for (int i = 0; i < n; i++) {
+        if (is_outnumbered(&rows[row], &rows[i]))
+            return true;
+    }
+    return false;
+}
+
 bool lmw_dominates(const struct lmw_summary *a, const struct lmw_summary *b,
                    const enum lmw_figure *over, int n_over)
 {
     bool better = false;
-    if (!same_workload(a, b))
+    if (!same_workload(a, b) || is_outnumbered(a, b))
         return false;
     for (int i = 0; i < n_over; i++) {
         int sign = lmw_figures[over[i]].better;
@@ -51,7 +66,7 @@ void lmw_insight_pareto(struct lmw_summary *rows, int n)
                 rows[i].dominated_by = rows[k].run.name;
         }
         rows[i].pareto = !rows[i].dominated_by && !isnan(rows[i].figure[over[0]].value) &&
-                         !isnan(rows[i].figure[over[1]].value);
+                         !isnan(rows[i].figure[over[1]].value) && !lmw_is_anecdote(rows, n, i);
     }
 }
 

@@ -283,6 +283,24 @@ static void put_caveat(const struct lmw_report *r, size_t i, struct lmw_buf *out
     lmw_buf_free(&f.first);
 }
 
+/* The ranking, the front and the advice take the rows' figures as they are. */
+static void put_uneven_rows(const struct lmw_report *r, struct lmw_buf *out)
+{
+    for (int i = 0; i < r->n_row; i++) {
+        const struct lmw_summary *a = &r->rows[i];
+        for (int k = 0; k < i; k++) {
+            const struct lmw_summary *b = &r->rows[k];
+            if (a->n_question == b->n_question ||
+                !lmw_str_is(lmw_str_from(a->workload), b->workload))
+                continue;
+            lmw_buf_str(out, "Some rows were asked more questions of their workload than others, "
+                             "which may be easier or harder: `lmwatt compare` takes two on the "
+                             "questions both were asked.\n");
+            return;
+        }
+    }
+}
+
 void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out)
 {
     bool estimated = false;
@@ -290,6 +308,7 @@ void lmw_report_caveats(const struct lmw_report *r, struct lmw_buf *out)
         estimated |= r->rows[i].estimated;
     for (size_t i = 0; i < sizeof caveats / sizeof *caveats; i++)
         put_caveat(r, i, out);
+    put_uneven_rows(r, out);
     if (lmw_report_many_workloads(r))
         lmw_buf_str(out,
                     "The rows answer different workloads: compare accuracies only within one.\n");

@@ -174,6 +174,18 @@ static void pareto_front(void **state)
     assert_false(rows[2].pareto || rows[4].pareto);
     assert_string_equal(rows[2].dominated_by, "cheap");
 
+    /* One question beside rows of several: neither beats nor is beaten, nor on the front. */
+    rows[0].n_question = 1;
+    rows[1].n_question = rows[2].n_question = rows[3].n_question = 30;
+    lmw_insight_pareto(rows, 4);
+    assert_true(!rows[0].pareto && rows[3].pareto);
+    rows[3].figure[LMW_FIG_ENERGY].value = 6; /* dearer than the one question */
+    lmw_insight_pareto(rows, 4);
+    assert_true(rows[3].pareto && !rows[3].dominated_by);
+    assert_true(lmw_is_anecdote(rows, 4, 0) && !lmw_is_anecdote(rows, 1, 0));
+    lmw_insight_pareto(rows, 1); /* alone with its like */
+    assert_true(rows[0].pareto);
+
     /* Other questions, or other rails, are in no order with these. */
     rows[1].workload = "others";
     rows[2].basis = "rapl:package-0";
