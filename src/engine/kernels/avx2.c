@@ -1,8 +1,8 @@
 /* The AVX2 level (with FMA and F16C: Haswell, Zen and later).
  *
  * Quantised weights, few activation rows (decode): 4 or 8 weight rows at a time, lanes along k,
- * weights unpacked in registers, one reduction that leaves a lane per weight row. Several rows are
- * several streams for the prefetcher; bound by memory once the weights leave the caches.
+ * weights unpacked in registers, one reduction that leaves a lane per weight row. The next rows are
+ * fetched meanwhile; bound by memory once the weights leave the caches.
  *
  * Quantised weights, many activation rows (prefill): tiles of 4 weight rows by 8 activation rows,
  * LANE = ACTIVATION ROW, so that nothing is summed across lanes and a float vector is 8 outputs.
@@ -88,6 +88,24 @@ INLINE int16_t i16_at(const void *p)
     int16_t v;
     memcpy(&v, p, 2);
     return v;
+}
+
+/* Asks for what rows that are `ahead` bytes further on have here, into L2: nothing where that is 0.
+ * The hardware's own prefetchers stop at each page, and weights from memory are walked through
+ * once: without this, waiting for a block and unpacking it take turns. Past the last row nothing
+ * faults. */
+INLINE void fetch(const uint8_t *const w[], int lanes, size_t o, size_t size, size_t ahead)
+{
+    for (int r = 0; r < lanes && ahead > 0; r++)
+        for (size_t i = 0; i < size; i += 64)
+            _mm_prefetch((const void *)((uintptr_t)w[r] + o + ahead + i), _MM_HINT_T1);
+}
+
+/* How far ahead the next group of rows of n elements is; 0 where rows are so short that the model
+ * may well stay in cache. */
+INLINE size_t next_group(int lanes, int64_t n, size_t w_stride)
+{
+    return n > 768 ? (size_t)lanes * w_stride : 0;
 }
 
 /* The sums of 8 vectors, in their order. */
@@ -197,12 +215,13 @@ INLINE void sums_min_k(at_fn *at, const uint8_t *block, const uint8_t *x, __m256
 }
 
 INLINE void dot_min_k(at_fn *at, size_t block_size, int64_t n, const uint8_t *const w[4],
-                      const uint8_t *x, float *out)
+                      size_t ahead, const uint8_t *x, float *out)
 {
     __m128 y = _mm_setzero_ps();
     size_t o = 0;
     for (int64_t b = 0; b < n / LMW_QK; b++, o += block_size, x += sizeof(struct lmw_block_q8_k)) {
         __m256i s0, s1, s2, s3, m0, m1, m2, m3;
+        fetch(w, 4, o, block_size, ahead);
         sums_min_k(at, w[0] + o, x, &s0, &m0);
         sums_min_k(at, w[1] + o, x, &s1, &m1);
         sums_min_k(at, w[2] + o, x, &s2, &m2);
@@ -220,14 +239,16 @@ INLINE void dot_min_k(at_fn *at, size_t block_size, int64_t n, const uint8_t *co
     _mm_storeu_ps(out, y);
 }
 
-AVX2 static void dot_q4_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
+AVX2 static void dot_q4_k(int64_t n, const uint8_t *const w[4], size_t ahead, const uint8_t *x,
+                          float *out)
 {
-    dot_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), n, w, x, out);
+    dot_min_k(q4_k_at, sizeof(struct lmw_block_q4_k), n, w, ahead, x, out);
 }
 
-AVX2 static void dot_q5_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
+AVX2 static void dot_q5_k(int64_t n, const uint8_t *const w[4], size_t ahead, const uint8_t *x,
+                          float *out)
 {
-    dot_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), n, w, x, out);
+    dot_min_k(q5_k_at, sizeof(struct lmw_block_q5_k), n, w, ahead, x, out);
 }
 
 /* sum sc (q - 32) x = sum sc q x - 32 sum_j sc[j] sum_j(x) */
@@ -242,11 +263,13 @@ INLINE __m256i sum_q6_k(const uint8_t *block, const uint8_t *x)
     return _mm256_sub_epi32(s, _mm256_slli_epi32(bias, 5));
 }
 
-AVX2 static void dot_q6_k(int64_t n, const uint8_t *const w[4], const uint8_t *x, float *out)
+AVX2 static void dot_q6_k(int64_t n, const uint8_t *const w[4], size_t ahead, const uint8_t *x,
+                          float *out)
 {
     __m128 y = _mm_setzero_ps();
     size_t o = 0;
     for (int64_t b = 0; b < n / LMW_QK; b++) {
+        fetch(w, 4, o, sizeof(struct lmw_block_q6_k), ahead);
         __m128 s = _mm_cvtepi32_ps(sum_each4(sum_q6_k(w[0] + o, x), sum_q6_k(w[1] + o, x),
                                              sum_q6_k(w[2] + o, x), sum_q6_k(w[3] + o, x)));
         const size_t d_at = o + offsetof(struct lmw_block_q6_k, d);
@@ -260,12 +283,15 @@ AVX2 static void dot_q6_k(int64_t n, const uint8_t *const w[4], const uint8_t *x
     _mm_storeu_ps(out, y);
 }
 
-AVX2 static void dot_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t *x, float *out)
+AVX2 static void dot_q8_0(int64_t n, const uint8_t *const w[8], size_t ahead, const uint8_t *x,
+                          float *out)
 {
     __m256 y = _mm256_setzero_ps();
     size_t o = 0;
     for (int64_t b = 0; b < n / 32; b++, o += sizeof(struct lmw_block_q8_0)) {
         __m256i xq = load(x + o + 2), sum[8];
+        if (b % 2 == 0) /* 68 bytes */
+            fetch(w, 8, o, 64, ahead);
 #define STEP(r)                                                                \
     {                                                                          \
         __m256i q = load(w[r] + o + 2);                                        \
@@ -283,13 +309,15 @@ AVX2 static void dot_q8_0(int64_t n, const uint8_t *const w[8], const uint8_t *x
     _mm256_storeu_ps(out, y);
 }
 
-/* The products of `lanes` weight rows with one activation row. */
-typedef void dot_fn(int64_t n, const uint8_t *const w[], const uint8_t *x, float *out);
+/* The products of `lanes` weight rows with one activation row; `ahead` as in fetch(). */
+typedef void dot_fn(int64_t n, const uint8_t *const w[], size_t ahead, const uint8_t *x,
+                    float *out);
 
 /* Rows past the end are the last one again, and are not stored. */
 INLINE void few(dot_fn *dot, int lanes, int64_t n, int n_row, int n_x, const uint8_t *w,
                 size_t w_stride, const uint8_t *x, size_t x_stride, float *y, size_t ldy)
 {
+    size_t ahead = next_group(lanes, n, w_stride);
     for (int i = 0; i < n_row; i += lanes) {
         int n_out = n_row - i < lanes ? n_row - i : lanes;
         const uint8_t *rows[8];
@@ -297,7 +325,7 @@ INLINE void few(dot_fn *dot, int lanes, int64_t n, int n_row, int n_x, const uin
             rows[r] = w + (size_t)(r < n_out ? i + r : n_row - 1) * w_stride;
         for (int j = 0; j < n_x; j++) {
             float out[8];
-            dot(n, rows, x + j * x_stride, out);
+            dot(n, rows, j == 0 ? ahead : 0, x + j * x_stride, out);
             for (int r = 0; r < n_out; r++)
                 y[j * ldy + i + r] = out[r];
         }
@@ -578,7 +606,7 @@ TILE(q8_0, weights_8, panel_8, sums_8(w, p, &s0, &s1, &s2, &s3), out_8)
 struct tiled {
     int block; /* elements */
     int chunk; /* blocks per pass */
-    size_t panel_size, weights_size;
+    size_t block_size, panel_size, weights_size;
     void (*pack)(const uint8_t *const x[TILE_X], int64_t b, void *panel);
     void (*unpack)(const uint8_t *const w[TILE_ROW], int64_t b, void *weights);
     void (*tile)(const void *weights, const void *panel, int n, __m256 y[TILE_ROW]);
@@ -586,6 +614,7 @@ struct tiled {
 
 /* A product of lmw_mul_fn. */
 struct product {
+    int64_t n;
     int n_row, n_x;
     const uint8_t *w, *x;
     size_t w_stride, x_stride;
@@ -652,10 +681,12 @@ AVX2 static void pack_group(const struct tiled *f, const struct product *p, cons
 AVX2 static void mul_group(const struct tiled *f, const struct product *p, const struct part *c,
                            const uint8_t *panels, uint8_t *weights)
 {
+    size_t ahead = next_group(TILE_ROW, p->n, p->w_stride);
     for (int i = c->i0; i < c->i1; i += TILE_ROW) {
         const uint8_t *rows[TILE_ROW], *panel = panels;
         for (int r = 0; r < TILE_ROW; r++)
             rows[r] = p->w + (size_t)(i + r < c->i1 ? i + r : c->i1 - 1) * p->w_stride;
+        fetch(rows, TILE_ROW, (size_t)c->b0 * f->block_size, (size_t)c->nb * f->block_size, ahead);
         for (int b = 0; b < c->nb; b++)
             f->unpack(rows, c->b0 + b, weights + (size_t)b * f->weights_size);
         for (int j = c->j0; j < c->j1; j += TILE_X, panel += (size_t)c->nb * f->panel_size) {
@@ -682,13 +713,13 @@ AVX2 static void mul_group(const struct tiled *f, const struct product *p, const
     }
 }
 
-AVX2 static void mul_tiles(const struct tiled *f, int64_t n, const struct product *p)
+AVX2 static void mul_tiles(const struct tiled *f, const struct product *p)
 {
     _Alignas(32) uint8_t panels[GROUP_X / TILE_X * CHUNK_8 * sizeof(struct panel_8)];
     _Alignas(32) uint8_t weights[CHUNK_8 * sizeof(struct weights_8)];
     _Static_assert(CHUNK_K * sizeof(struct panel_k) <= CHUNK_8 * sizeof(struct panel_8), "");
     _Static_assert(CHUNK_K * sizeof(struct weights_k) <= CHUNK_8 * sizeof(struct weights_8), "");
-    int64_t n_block = n / f->block;
+    int64_t n_block = p->n / f->block;
     struct part c;
     for (c.i0 = 0; c.i0 < p->n_row; c.i0 = c.i1) {
         c.i1 = p->n_row - c.i0 < GROUP_ROW ? p->n_row : c.i0 + GROUP_ROW;
@@ -715,17 +746,20 @@ static int n_tiled(int64_t n, int n_x)
     {                                                                                            \
         static const struct tiled f = {__VA_ARGS__, unpack_##format, tile_##format};             \
         int j = n_tiled(n, n_x);                                                                 \
-        const struct product p = {n_row, j, w, x, w_stride, x_stride, y, ldy};                   \
-        mul_tiles(&f, n, &p);                                                                    \
+        const struct product p = {n, n_row, j, w, x, w_stride, x_stride, y, ldy};                \
+        mul_tiles(&f, &p);                                                                       \
         few(dot_##format, lanes, n, n_row, n_x - j, w, w_stride,                                 \
             (const uint8_t *)x + j * x_stride, x_stride, y + j * ldy, ldy);                      \
     }
 
-#define K_TILES LMW_QK, CHUNK_K, sizeof(struct panel_k), sizeof(struct weights_k), pack_k
-MUL(q4_k, 4, K_TILES)
-MUL(q5_k, 4, K_TILES)
-MUL(q6_k, 4, K_TILES)
-MUL(q8_0, 8, 32, CHUNK_8, sizeof(struct panel_8), sizeof(struct weights_8), pack_8)
+#define K_TILES(format)                                                         \
+    LMW_QK, CHUNK_K, sizeof(struct lmw_block_##format), sizeof(struct panel_k), \
+        sizeof(struct weights_k), pack_k
+MUL(q4_k, 4, K_TILES(q4_k))
+MUL(q5_k, 4, K_TILES(q5_k))
+MUL(q6_k, 4, K_TILES(q6_k))
+MUL(q8_0, 8, 32, CHUNK_8, sizeof(struct lmw_block_q8_0), sizeof(struct panel_8),
+    sizeof(struct weights_8), pack_8)
 
 /* --- F32, F16, BF16 ------------------------------------------------------------------------- */
 
@@ -783,8 +817,8 @@ INLINE void put4(float *y, int n_row, bool first, __m128 s)
 
 /* A chunk of 4 weight rows by n_x <= 3 activation rows (a constant where this is inlined). */
 INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const uint8_t *const w[4],
-                       const uint8_t *x, size_t x_stride, float *y, size_t ldy, int n_row,
-                       bool first)
+                       size_t ahead, const uint8_t *x, size_t x_stride, float *y, size_t ldy,
+                       int n_row, bool first)
 {
     const uint8_t *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
     const uint8_t *x1 = x + x_stride, *x2 = x1 + x_stride;
@@ -799,6 +833,8 @@ INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const ui
     }
     int64_t k = 0;
     for (; k + 8 <= n; k += 8) {
+        if ((size_t)k * elem % 64 == 0)
+            fetch(w, 4, (size_t)k * elem, 64, ahead);
         __m256 v0 = load_f32(x + 4 * k);
         __m256 v1 = n_x > 1 ? load_f32(x1 + 4 * k) : v0;
         __m256 v2 = n_x > 2 ? load_f32(x2 + 4 * k) : v0;
@@ -826,19 +862,19 @@ INLINE void tile_float(load_fn *load8, size_t elem, int n_x, int64_t n, const ui
 
 /* A chunk of 4 weight rows by any number of activation rows. */
 INLINE void tiles_float(load_fn *load8, size_t elem, int n_x, int64_t n, const uint8_t *const w[4],
-                        const uint8_t *x, size_t x_stride, float *y, size_t ldy, int n_row,
-                        bool first)
+                        size_t ahead, const uint8_t *x, size_t x_stride, float *y, size_t ldy,
+                        int n_row, bool first)
 {
     int j = 0;
     for (; j + 3 <= n_x; j += 3)
-        tile_float(load8, elem, 3, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
-                   first);
+        tile_float(load8, elem, 3, n, w, j == 0 ? ahead : 0, x + j * x_stride, x_stride,
+                   y + j * ldy, ldy, n_row, first);
     if (n_x - j == 2)
-        tile_float(load8, elem, 2, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
-                   first);
+        tile_float(load8, elem, 2, n, w, j == 0 ? ahead : 0, x + j * x_stride, x_stride,
+                   y + j * ldy, ldy, n_row, first);
     if (n_x - j == 1)
-        tile_float(load8, elem, 1, n, w, x + j * x_stride, x_stride, y + j * ldy, ldy, n_row,
-                   first);
+        tile_float(load8, elem, 1, n, w, j == 0 ? ahead : 0, x + j * x_stride, x_stride,
+                   y + j * ldy, ldy, n_row, first);
 }
 
 INLINE void to_scratch(load_fn *load8, size_t elem, int64_t n, const uint8_t *w, float *t)
@@ -851,8 +887,9 @@ INLINE void to_scratch(load_fn *load8, size_t elem, int64_t n, const uint8_t *w,
 }
 
 /* Rows i0 .. i1 by up to FEW_F activation rows. */
-INLINE void few_float(load_fn *load8, size_t elem, int64_t n, const struct product *p)
+INLINE void few_float(load_fn *load8, size_t elem, const struct product *p)
 {
+    size_t ahead = next_group(4, p->n, p->w_stride);
     for (int i = 0; i < p->n_row; i += 4) {
         const uint8_t *rows[4];
         int64_t k = 0;
@@ -860,10 +897,10 @@ INLINE void few_float(load_fn *load8, size_t elem, int64_t n, const struct produ
             for (int r = 0; r < 4; r++)
                 rows[r] = p->w + (size_t)(i + r < p->n_row ? i + r : p->n_row - 1) * p->w_stride +
                           (size_t)k * elem;
-            tiles_float(load8, elem, p->n_x, n - k < CHUNK_F ? n - k : CHUNK_F, rows, p->x + 4 * k,
-                        p->x_stride, p->y + i, p->ldy, p->n_row - i, k == 0);
+            tiles_float(load8, elem, p->n_x, p->n - k < CHUNK_F ? p->n - k : CHUNK_F, rows, ahead,
+                        p->x + 4 * k, p->x_stride, p->y + i, p->ldy, p->n_row - i, k == 0);
             k += CHUNK_F;
-        } while (k < n);
+        } while (k < p->n);
     }
 }
 
@@ -875,34 +912,35 @@ INLINE void group_float(load_fn *load8, size_t elem, int64_t k, int64_t nk, cons
     _Alignas(32) float w[4][CHUNK_F], x[GROUP_F][CHUNK_F];
     for (int j = c->j0; j < c->j1; j++)
         memcpy(x[j - c->j0], p->x + j * p->x_stride + 4 * k, (size_t)nk * 4);
+    size_t ahead = next_group(4, p->n, p->w_stride);
     for (int i = c->i0; i < c->i1; i += 4) {
         const uint8_t *rows[4];
-        for (int r = 0; r < 4; r++) {
-            int row = i + r < c->i1 ? i + r : c->i1 - 1;
-            rows[r] = p->w + (size_t)row * p->w_stride + (size_t)k * elem;
-            if (elem == 4)
-                continue;
+        for (int r = 0; r < 4; r++)
+            rows[r] = p->w + (size_t)(i + r < c->i1 ? i + r : c->i1 - 1) * p->w_stride +
+                      (size_t)k * elem;
+        fetch(rows, 4, 0, (size_t)nk * elem, ahead);
+        for (int r = 0; r < 4 && elem < 4; r++) {
             to_scratch(load8, elem, nk, rows[r], w[r]);
             rows[r] = (const uint8_t *)w[r];
         }
-        tiles_float(load_f32, 4, c->j1 - c->j0, nk, rows, (const uint8_t *)x, sizeof x[0],
+        tiles_float(load_f32, 4, c->j1 - c->j0, nk, rows, 0, (const uint8_t *)x, sizeof x[0],
                     p->y + c->j0 * p->ldy + i, p->ldy, c->i1 - i, k == 0);
     }
 }
 
-INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, const struct product *p)
+INLINE void mul_float(load_fn *load8, size_t elem, const struct product *p)
 {
     struct part c;
-    if (p->n_x <= FEW_F || n == 0) {
-        few_float(load8, elem, n, p);
+    if (p->n_x <= FEW_F || p->n == 0) {
+        few_float(load8, elem, p);
         return;
     }
     for (c.i0 = 0; c.i0 < p->n_row; c.i0 = c.i1) {
         c.i1 = p->n_row - c.i0 < ROWS_F ? p->n_row : c.i0 + ROWS_F;
-        for (int64_t k = 0; k < n; k += CHUNK_F)
+        for (int64_t k = 0; k < p->n; k += CHUNK_F)
             for (c.j0 = 0; c.j0 < p->n_x; c.j0 = c.j1) {
                 c.j1 = p->n_x - c.j0 < GROUP_F ? p->n_x : c.j0 + GROUP_F;
-                group_float(load8, elem, k, n - k < CHUNK_F ? n - k : CHUNK_F, &c, p);
+                group_float(load8, elem, k, p->n - k < CHUNK_F ? p->n - k : CHUNK_F, &c, p);
             }
     }
 }
@@ -911,8 +949,8 @@ INLINE void mul_float(load_fn *load8, size_t elem, int64_t n, const struct produ
     AVX2 static void mul_##format(int64_t n, int n_row, int n_x, const void *w, size_t w_stride, \
                                   const void *x, size_t x_stride, float *y, size_t ldy)          \
     {                                                                                            \
-        const struct product p = {n_row, n_x, w, x, w_stride, x_stride, y, ldy};                 \
-        mul_float(load_##format, elem, n, &p);                                                   \
+        const struct product p = {n, n_row, n_x, w, x, w_stride, x_stride, y, ldy};              \
+        mul_float(load_##format, elem, &p);                                                      \
     }
 MUL_FLOAT(f32, 4)
 MUL_FLOAT(f16, 2)
