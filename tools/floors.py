@@ -17,7 +17,7 @@ FLOOR = {
     "cli": 6,
 }
 # A room's door is ROOM/ROOM.h; these are second doors, and base is open to all.
-EXTRA_DOORS = {"engine/gguf.h", "score/verdict.h", "store/exchange.h", "store/scores.h", "study/judge.h"}
+EXTRA_DOORS = {"engine/gguf.h", "score/verdict.h", "store/exchange.h", "store/scores.h", "stream/pack.h", "study/judge.h"}
 ALSO = {"train": {"engine/tok.h", "engine/chat.h", "engine/quant.h"}}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src"

@@ -46,8 +46,9 @@ static int write_all(struct lmw_store *s, const struct job *j, struct lmw_err *e
 /* By --format, else by the file's name. */
 static int choose_format(struct job *j)
 {
-    const char *dot = j->path ? strrchr(j->path, '.') : NULL;
-    const char *name = j->format ? j->format : dot && strcmp(dot, ".csv") == 0 ? "csv" : "jsonl";
+    lmw_str path = lmw_str_stem(lmw_str_stem(lmw_str_from(j->path), ".gz"), ".zst");
+    const char *name = j->format ? j->format : lmw_str_ends(path, ".csv") ? "csv" : "jsonl";
+    j->opts.name = j->path;
     if (strcmp(name, "csv") != 0 && strcmp(name, "jsonl") != 0)
         return cli_usage("export", "--format takes jsonl or csv, not '%s'", name);
     j->opts.format = strcmp(name, "csv") == 0 ? LMW_EXPORT_CSV : LMW_EXPORT_JSONL;
@@ -60,7 +61,8 @@ int cmd_export(int argc, char **argv)
     const struct opt opts[] = {
         {"format", 0, OPT_STR, &j.format, "FORMAT",
          "jsonl or csv (default: by the file's name, else jsonl)"},
-        {"output", 'o', OPT_STR, &j.path, "FILE", "where to (default: standard output)"},
+        {"output", 'o', OPT_STR, &j.path, "FILE",
+         "where to (default: standard output); .gz and .zst are packed"},
         {"no-text", 0, OPT_FLAG, &j.opts.no_text, NULL,
          "hashes in place of prompt, reference, choices and answer"},
         {"store", 0, OPT_STR, &j.store, "DB",

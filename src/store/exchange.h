@@ -52,7 +52,8 @@ int lmw_import(struct lmw_store *s, const char *path, const struct lmw_import_op
 enum lmw_export_format { LMW_EXPORT_JSONL, LMW_EXPORT_CSV };
 struct lmw_export_opts {
     enum lmw_export_format format;
-    bool no_text; /* hashes of the texts in place of the texts */
+    bool no_text;     /* hashes of the texts in place of the texts */
+    const char *name; /* the file's: packed where it ends in .gz or .zst; NULL */
 };
 /* The records of the runs, in the order they were added; *n is how many there were. */
 int lmw_export(struct lmw_store *s, const struct lmw_run *runs, int n_run,

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "store/format.h"
+#include "stream/pack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum { WORD = 64, FLUSH = 1 << 18 };
 
 struct writer {
     const struct lmw_export_opts *opts;
-    FILE *f;
+    struct lmw_packer *packer;
     struct lmw_buf out, extra;
     int64_t n;
 };
@@ -72,10 +73,9 @@ static int flush(struct writer *w, struct lmw_err *err)
 {
     if (w->out.failed || w->extra.failed)
         return lmw_fail(err, LMW_ENOMEM, "no memory for an export");
-    if (fwrite(w->out.ptr ? w->out.ptr : "", 1, w->out.len, w->f) != w->out.len)
-        return lmw_fail_errno(err, "cannot write the records");
+    int rc = lmw_pack(w->packer, (lmw_str){w->out.ptr ? w->out.ptr : "", w->out.len}, err);
     w->out.len = 0;
-    return LMW_OK;
+    return rc;
 }
 
 static int put(struct writer *w, struct lmw_record *r, struct lmw_err *err)
@@ -109,15 +109,16 @@ static int put_run(struct writer *w, struct lmw_store *s, int64_t run_id, struct
 int lmw_export(struct lmw_store *s, const struct lmw_run *runs, int n_run,
                const struct lmw_export_opts *opts, FILE *out, int64_t *n, struct lmw_err *err)
 {
-    struct writer w = {.opts = opts, .f = out};
-    int rc = LMW_OK;
-    if (opts->format == LMW_EXPORT_CSV)
+    struct writer w = {.opts = opts};
+    int rc = lmw_packer_open(&w.packer, out, opts->name, err);
+    if (rc == LMW_OK && opts->format == LMW_EXPORT_CSV)
         lmw_csv_put_head(&w.out);
     for (int i = 0; i < n_run && rc == LMW_OK; i++)
         rc = put_run(&w, s, runs[i].id, err);
-    if (rc == LMW_OK)
-        rc = flush(&w, err);
+    if (rc == LMW_OK && (rc = flush(&w, err)) == LMW_OK)
+        rc = lmw_packer_finish(w.packer, err);
     *n = w.n;
+    lmw_packer_close(w.packer);
     lmw_buf_free(&w.out);
     lmw_buf_free(&w.extra);
     return rc;

@@ -1,11 +1,8 @@
 /* Writing a workload: records as JSON lines, packed as the file's name says. */
 #include <math.h>
 #include <stdlib.h>
-#include <strings.h>
 
-#include <zlib.h>
-#include <zstd.h>
-
+#include "stream/pack.h"
 #include "workload/workload.h"
 
 /* ---- a record as a line ---- */
@@ -79,94 +76,23 @@ int lmw_workload_format(const struct lmw_record *r, struct lmw_buf *out, struct 
 
 /* ---- a file of them ---- */
 
-enum { BLOCK = 64 << 10 };
-
 struct lmw_workload_writer {
-    FILE *f;
+    struct lmw_packer *packer;
     struct lmw_buf line;
-    uint8_t *out; /* one block, packed */
-    z_stream *gz; /* one of the two, or neither */
-    ZSTD_CCtx *zst;
 };
-
-static int put(struct lmw_workload_writer *w, size_t n, struct lmw_err *err)
-{
-    if (fwrite(w->out, 1, n, w->f) != n)
-        return lmw_fail_errno(err, "writing the workload");
-    return 0;
-}
-
-static int put_gz(struct lmw_workload_writer *w, lmw_str bytes, bool is_last, struct lmw_err *err)
-{
-    int rc = 0, done;
-
-    w->gz->next_in = (uint8_t *)bytes.ptr;
-    w->gz->avail_in = (uInt)bytes.len;
-    do {
-        w->gz->next_out = w->out;
-        w->gz->avail_out = BLOCK;
-        done = deflate(w->gz, is_last ? Z_FINISH : Z_NO_FLUSH);
-        rc = put(w, BLOCK - w->gz->avail_out, err);
-    } while (rc == 0 && (is_last ? done != Z_STREAM_END : w->gz->avail_in > 0));
-    return rc;
-}
-
-static int put_zst(struct lmw_workload_writer *w, lmw_str bytes, bool is_last, struct lmw_err *err)
-{
-    ZSTD_inBuffer in = {bytes.ptr, bytes.len, 0};
-    size_t left;
-    int rc;
-
-    do {
-        ZSTD_outBuffer out = {w->out, BLOCK, 0};
-        left = ZSTD_compressStream2(w->zst, &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue);
-        if (ZSTD_isError(left))
-            return lmw_fail(err, LMW_ENOMEM, "packing: %s", ZSTD_getErrorName(left));
-        rc = put(w, out.pos, err);
-    } while (rc == 0 && (is_last ? left > 0 : in.pos < in.size));
-    return rc;
-}
-
-static int put_bytes(struct lmw_workload_writer *w, lmw_str bytes, bool is_last,
-                     struct lmw_err *err)
-{
-    if (w->gz)
-        return put_gz(w, bytes, is_last, err);
-    if (w->zst)
-        return put_zst(w, bytes, is_last, err);
-    if (fwrite(bytes.ptr, 1, bytes.len, w->f) != bytes.len)
-        return lmw_fail_errno(err, "writing the workload");
-    return 0;
-}
-
-static bool start_packing(struct lmw_workload_writer *w, const char *ending)
-{
-    if (strcasecmp(ending, ".gz") == 0) {
-        w->gz = calloc(1, sizeof(*w->gz));
-        return w->gz && deflateInit2(w->gz, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-                                     Z_DEFAULT_STRATEGY) == Z_OK;
-    }
-    if (strcasecmp(ending, ".zst") == 0) {
-        w->zst = ZSTD_createCCtx();
-        return w->zst && !ZSTD_isError(ZSTD_CCtx_setParameter(w->zst, ZSTD_c_checksumFlag, 1));
-    }
-    return true;
-}
 
 int lmw_workload_writer_open(struct lmw_workload_writer **out, FILE *f, const char *name,
                              struct lmw_err *err)
 {
-    struct lmw_workload_writer *w = calloc(1, sizeof(*w));
-    const char *dot = name ? strrchr(name, '.') : NULL;
-
-    *out = w;
-    if (!w || !(w->out = malloc(BLOCK)) || !start_packing(w, dot ? dot : "")) {
-        lmw_workload_writer_close(w);
-        *out = NULL;
+    *out = calloc(1, sizeof **out);
+    if (!*out)
         return lmw_fail(err, LMW_ENOMEM, "out of memory");
+    int rc = lmw_packer_open(&(*out)->packer, f, name, err);
+    if (rc < 0) {
+        lmw_workload_writer_close(*out);
+        *out = NULL;
     }
-    w->f = f;
-    return 0;
+    return rc;
 }
 
 int lmw_workload_write(struct lmw_workload_writer *w, const struct lmw_record *r,
@@ -174,27 +100,22 @@ int lmw_workload_write(struct lmw_workload_writer *w, const struct lmw_record *r
 {
     w->line.len = 0;
     int rc = lmw_workload_format(r, &w->line, err);
-    return rc < 0 ? rc : put_bytes(w, (lmw_str){w->line.ptr, w->line.len}, false, err);
+    if (rc == 0 && (rc = lmw_pack(w->packer, (lmw_str){w->line.ptr, w->line.len}, err)) < 0)
+        lmw_wrap(err, "the workload");
+    return rc;
 }
 
 int lmw_workload_writer_finish(struct lmw_workload_writer *w, struct lmw_err *err)
 {
-    int rc = put_bytes(w, (lmw_str){"", 0}, true, err);
-
-    if (rc == 0 && fflush(w->f) != 0)
-        rc = lmw_fail_errno(err, "writing the workload");
-    return rc;
+    int rc = lmw_packer_finish(w->packer, err);
+    return rc < 0 ? lmw_wrap(err, "the workload") : rc;
 }
 
 void lmw_workload_writer_close(struct lmw_workload_writer *w)
 {
     if (!w)
         return;
-    if (w->gz)
-        deflateEnd(w->gz);
-    free(w->gz);
-    ZSTD_freeCCtx(w->zst);
+    lmw_packer_close(w->packer);
     lmw_buf_free(&w->line);
-    free(w->out);
     free(w);
 }
