@@ -81,7 +81,7 @@ static struct names names_of(const struct row *row)
     }
     lmw_utf8_mend(out.text);
     if (n >= NAMES_SHOWN)
-        strcpy(out.text + n, ", ...");
+        snprintf(out.text + n, sizeof out.text - n, ", ...");
     return out;
 }
 

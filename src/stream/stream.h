@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A row of Parquet that is longer as JSON is refused. */
+/* A row of Parquet that is longer as JSON is refused; it is as long as a line of a workload. */
 #define LMW_STREAM_ROW_MAX ((size_t)16 << 20)
 
 struct lmw_codec;

@@ -10,7 +10,6 @@
 #include "workload/workload.h"
 
 enum { BLOCK = 64 << 10, JUMP_BLOCK = 4 << 10 };
-_Static_assert(LMW_STREAM_ROW_MAX <= LMW_WORKLOAD_LINE_MAX, "a row of Parquet is a line");
 
 /* ---- bytes ---- */
 
