@@ -172,6 +172,14 @@ static const char *nearest(const char *key, bool top)
     return near.best;
 }
 
+static bool is_top(const char *key)
+{
+    for (int i = 0; top_keys[i]; i++)
+        if (strcmp(top_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
 static bool is_field(const char *key)
 {
     for (int i = 0; i < N_FIELD; i++)
@@ -185,6 +193,8 @@ static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
     const char *key = text_of(at), *like = key ? nearest(key, top) : NULL;
     if (!key)
         return refuse(r, at, "a key must be a word");
+    if (!top && is_top(key))
+        return refuse(r, at, "'%.60s' stands beside `models`, for all of the study", key);
     if (!like && top && is_field(key))
         return refuse(r, at, "'%.60s' belongs under `settings`, or into a model's entry", key);
     return refuse(r, at, "'%.60s' is no field%s%s%s (docs/studies.md lists them)", key,

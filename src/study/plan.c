@@ -75,6 +75,7 @@ static void note_scorer(struct plan *p, const struct lmw_record *q)
 static int read_workload(struct plan *p, struct lmw_workload *w, struct lmw_arena scratch,
                          struct lmw_err *err)
 {
+    struct lmw_workload_counts counts;
     struct lmw_record q;
     int rc;
     for (struct lmw_arena one = scratch; (rc = lmw_workload_next(w, &q, &one, err)) == 1;
@@ -84,8 +85,11 @@ static int read_workload(struct plan *p, struct lmw_workload *w, struct lmw_aren
             return rc;
         p->n_row++;
     }
+    lmw_workload_counts(w, &counts);
     if (rc == 0 && p->n_row == 0)
-        return lmw_fail(err, LMW_EARG, "%s has no queries", p->opts->workload);
+        return lmw_fail(err, LMW_EARG, "%s has no queries%s", p->opts->workload,
+                        counts.rows > 0 ? ": all were dropped (`lmwatt workload check` says why)"
+                                        : "");
     return rc;
 }
 

@@ -158,6 +158,7 @@ static const struct {
     {"models: a\nworkloads: w\nsettings:\n  temprature: 1\n",
      {"s.yaml:4", "'temprature'", "did you mean 'temperature'?"}},
     {"models: a\nworkloads: w\nsettings:\n  xyzzyxyzzy: 1\n", {"s.yaml:4", "is no field ("}},
+    {"models: a\nworkloads: w\nsettings:\n  meter: rapl\n", {"s.yaml:4", "beside `models`"}},
     {"models: a\nworkloads: w\ntemperature: 1\n", {"s.yaml:3", "under `settings`"}},
     {"models: a\nworkloads: w\nsettings:\n  temperature: hot\n",
      {"s.yaml:4", "temperature takes a number, 0 to 1000", "'hot'"}},

@@ -263,6 +263,22 @@ static void test_the_same_study_again_does_nothing(void **state)
     assert_int_equal(each_record(NULL), 5);
 }
 
+/* Rows that were read and dropped are not the same as none. */
+static void test_questions_that_are_all_dropped(void **state)
+{
+    struct one o = one_run();
+    struct lmw_study_run run;
+    struct lmw_err err;
+    o.run.questions = (struct lmw_workload_opts){.clean = true, .map = "prompt=language"};
+    write_file(workload, "{\"query_id\": \"q\", \"language\": \"\", \"reference\": \"x\"}\n");
+    assert_int_equal(study(&o, &run, &err), LMW_EARG);
+    assert_non_null(strstr(err.msg, "dropped"));
+    assert_non_null(strstr(err.msg, "workload check"));
+    write_file(workload, "");
+    assert_int_equal(study(&o, &run, &err), LMW_EARG);
+    assert_null(strstr(err.msg, "dropped"));
+}
+
 /* What a server has seen, or its beginning, may be in its cache: no question is asked to warm up
  * that is measured. There are as many as are wanted, however few questions there are. */
 static void test_warming_up_with_other_questions(void **state)
@@ -739,6 +755,7 @@ int main(void)
         TEST(test_a_failed_query_is_a_record),
         TEST(test_an_answer_that_is_not_text),
         TEST(test_the_same_study_again_does_nothing),
+        TEST(test_questions_that_are_all_dropped),
         TEST(test_warming_up_with_other_questions),
         TEST(test_more_queries_and_repeats_continue),
         TEST(test_other_settings_are_another_run),
