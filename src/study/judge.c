@@ -269,13 +269,14 @@ static int fail_question(struct job *j, struct question *q, int rc, const char *
     return LMW_OK;
 }
 
-/* The judge answers: what failed before is those questions' own fault. */
+/* The judge answers: what failed before is those questions' own fault. The first error counts. */
 static int release_held(struct job *j, struct lmw_err *err)
 {
     int rc = LMW_OK;
-    for (struct question *q = j->questions; rc == LMW_OK && j->n_held > 0; q++)
-        if (q->is_held)
-            rc = finish_question(j, q, err);
+    for (struct question *q = j->questions; j->n_held > 0; q++) {
+        int next = q->is_held ? finish_question(j, q, rc < 0 ? NULL : err) : LMW_OK;
+        rc = rc < 0 ? rc : next;
+    }
     return rc;
 }
 
@@ -305,16 +306,8 @@ static int send(struct job *j, struct question *q, struct lmw_err *err)
 }
 
 /* A reply is there: the question is answered, or asked in the other order, or once more. */
-static int land(struct job *j, struct question *q, struct lmw_err *err)
+static int take_reply(struct job *j, struct question *q, struct lmw_err *err)
 {
-    if (q->reply.rc < 0)
-        return fail_question(j, q, q->reply.rc, q->reply.err.msg, err);
-    int rc = release_held(j, err);
-    if (rc < 0) {
-        drop(j, q);
-        return rc;
-    }
-    j->has_replied = true;
     note_reply(j, q);
     if (lmw_verdict_read(kind_of(j->opts), (lmw_str){q->reply.text.ptr, q->reply.text.len},
                          &q->said[q->i_order])) {
@@ -332,6 +325,18 @@ static int land(struct job *j, struct question *q, struct lmw_err *err)
         return send(j, q, err);
     drop(j, q); /* it is asked when the judgement is resumed */
     return LMW_OK;
+}
+
+/* What was in flight is kept if it is a verdict, also when a question that was held ends it. */
+static int land(struct job *j, struct question *q, struct lmw_err *err)
+{
+    if (q->reply.rc < 0)
+        return fail_question(j, q, q->reply.rc, q->reply.err.msg, err);
+    j->has_replied = true;
+    int released = release_held(j, err);
+    j->is_stopping |= released < 0;
+    int rc = take_reply(j, q, released < 0 ? NULL : err);
+    return released < 0 ? released : rc;
 }
 
 /* Until a reply is there, or it is time to look up. */

@@ -422,6 +422,19 @@ static void test_stopping(void **state)
     assert_int_equal(script.asked, 3);
 }
 
+/* The reply that shows whose fault the failure before it was is a verdict, too. */
+static void test_stopping_at_a_failure(void **state)
+{
+    struct lmw_judge_result r;
+    struct lmw_judge_opts o = by_model();
+    SAYS(RIGHT);
+    script.fail_at = 1;
+    script.fail_with = LMW_EIO;
+    o.on_progress = stop_after_one;
+    assert_int_equal(judge(&o, &r, NULL), LMW_ECANCELLED);
+    assert_true(script.asked == 2 && r.n_done == 2);
+}
+
 #define PAIR(v) "{\"reason\":\"why\",\"verdict\":\"" v "\"}"
 static void test_pairs_in_both_orders(void **state)
 {
@@ -543,6 +556,7 @@ int main(void)
         TEST(test_a_judge_that_fails_at_everything),
         TEST(test_a_judge_that_goes_down),
         TEST(test_stopping),
+        TEST(test_stopping_at_a_failure),
         TEST(test_pairs_in_both_orders),
         TEST(test_several_in_flight),
         TEST(test_pairs_in_flight),
