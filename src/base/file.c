@@ -13,7 +13,8 @@ int lmw_map_open(struct lmw_map *m, const char *path, struct lmw_err *err)
 {
     struct stat st;
     *m = (struct lmw_map){0};
-    int rc = LMW_OK, fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc = LMW_OK,
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO waits for none */
     if (fd < 0)
         return lmw_fail_errno(err, "cannot open %s", path);
     if (fstat(fd, &st) != 0) {

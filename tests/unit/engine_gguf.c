@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- hand-made files, byte by byte: the reader is not checked against the writer ---- */
@@ -595,6 +596,12 @@ static void test_open_names_the_file(void **state)
     assert_int_equal(lmw_gguf_open(&g, path, &err), LMW_EFORMAT);
     assert_non_null(strstr(err.msg, path));
     assert_null(g);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it: not waited for */
+    alarm(10);
+    assert_int_equal(lmw_gguf_open(&g, path, &err), LMW_EIO);
+    alarm(0);
+    assert_non_null(strstr(err.msg, "not a regular file"));
 }
 
 static void test_formats(void **state)
