@@ -277,20 +277,22 @@ int lmw_session_eval(struct lmw_session *s, const int32_t *ids, int n, enum lmw_
 int lmw_session_no_number(int n, struct lmw_err *err)
 {
     return lmw_fail(err, LMW_EFORMAT,
-                    "after %d tokens the model's logits are not numbers: its weights are damaged, "
-                    "or too large to compute with",
+                    "after %d tokens what the model computes is no number: its weights are "
+                    "damaged, or too large to compute with",
                     n);
 }
 
 /* --- embeddings --- */
 
-static void scale_to_one(float *x, int n)
+/* False where it has no length that is a number. */
+static bool scale_to_one(float *x, int n)
 {
     double sum = 0;
     for (int i = 0; i < n; i++)
         sum += (double)x[i] * (double)x[i];
     for (int i = 0; i < n; i++)
         x[i] = (float)((double)x[i] / sqrt(sum));
+    return sum > 0 && isfinite(sum);
 }
 
 int lmw_session_embed(struct lmw_session *s, const int32_t *ids, int n, float *out,
@@ -311,6 +313,5 @@ int lmw_session_embed(struct lmw_session *s, const int32_t *ids, int n, float *o
         for (int t = 0; t < n_tok; t++)
             s->engine->model.kernels.add(out, lmw_rows_f32(&s->in, t), n_embd);
     }
-    scale_to_one(out, n_embd);
-    return LMW_OK;
+    return scale_to_one(out, n_embd) ? LMW_OK : lmw_session_no_number(n, err);
 }

@@ -23,7 +23,7 @@ struct lmw_session {
     unsigned turn;           /* of the passes so far */
 };
 
-/* Says that the logits after n tokens are not numbers. */
+/* Says that what comes after n tokens is no number. */
 int lmw_session_no_number(int n, struct lmw_err *err);
 
 #endif
