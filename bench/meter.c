@@ -7,8 +7,8 @@
  * Costs are CPU time of the thread that pays: medians of 2,000 marks between stretches of work,
  * means of 200 spans in groups of 8 between them (study/ asks for a quarter of a second's
  * together), the sampler's over 5 s: alone, where every reading wakes an idle processor, and
- * beside two threads at work, as in a study. The table is simulated (tests/unit/meter_sim.h), seeded, and
- * the same on every machine. */
+ * beside two threads at work, as in a study. The table is simulated (tests/unit/meter_sim.h),
+ * seeded, and the same on every machine. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

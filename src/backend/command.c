@@ -26,7 +26,7 @@
 
 #define ANSWER_MAX ((size_t)16 << 20)
 #define SECOND_NS  ((int64_t)1000000000)
-#define REAP_NS    ((int64_t)1000000) /* how often an exit is looked for when the output is closed */
+#define REAP_NS    ((int64_t)1000000) /* between looks for an exit, the output closed */
 
 enum { N_SETTING = 8, STDERR_MAX = 4096 };
 

@@ -73,7 +73,8 @@ struct lmw_block_ops {
     /* p->in -> p->out, both [p->n_tok, n_embd], for tokens at positions p->pos... Called by all
      * threads of the pass at once. p->in is complete at the call; the caller puts a barrier after.
      * The batch may be in several passes (pass.h): before a block looks at what other tokens left
-     * in its state, lmw_pass_meet(). p->out may still be read by another thread until the block's own first barrier. */
+     * in its state, lmw_pass_meet(). p->out may still be read by another thread until the block's
+     * own first barrier. */
     void (*forward)(const struct lmw_block *b, void *state, struct lmw_pass *p);
 };
 

@@ -2,8 +2,9 @@
  * (Debian's libjs-chart.js, embedded at build time), so it opens without a network and years from
  * now.
  *
- * What goes into HTML is escaped as text, a blank in place of control characters; what goes into the script is the JSON report, with "<"
- * written as \u003c so that no string can close the script element, and control characters so. */
+ * What goes into HTML is escaped as text, a blank in place of control characters; what goes into
+ * the script is the JSON report, with "<" written as \u003c so that no string can close the script
+ * element, and control characters so. */
 #include "report/columns.h"
 
 #include <string.h>

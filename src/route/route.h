@@ -187,8 +187,8 @@ double lmw_curve_aiq(const struct lmw_hull_point *hull, int n, double from, doub
 
 /* When queries come. trace: a CSV with a header, its times in a column timestamp (seconds, or date
  * and time) or t_ms, t_us, t_ns, its lengths, where it has them, in prompt_tokens and
- * completion_tokens (or as BurstGPT's and Azure's traces call them). NULL: drawn, rate a second on average, with Gamma
- * inter-arrival times of shape `burstiness` (1: Poisson; less is burstier). */
+ * completion_tokens (or as BurstGPT's and Azure's traces call them). NULL: drawn, rate a second on
+ * average, with Gamma inter-arrival times of shape `burstiness` (1: Poisson; less is burstier). */
 struct lmw_traffic {
     const char *trace;
     double rate, hours, burstiness;

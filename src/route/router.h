@@ -128,8 +128,8 @@ int lmw_router_fit(struct lmw_router **out, const struct lmw_lessons *l,
                    struct lmw_arena *arena, struct lmw_err *err);
 
 /* Trust of a router in every query, [local of cells][query]; NaN: not known. The router's local
- * models are found among the cells' by name; one that is missing is LMW_EARG, and so is one too many
- * where the router tries first. */
+ * models are found among the cells' by name; one that is missing is LMW_EARG, and so is one too
+ * many where the router tries first. */
 int lmw_router_score(const struct lmw_router *r, const struct lmw_lessons *l, double *trust,
                      struct lmw_err *err);
 /* Whether a query of this id is in the fold that the router has not seen. */

@@ -70,8 +70,8 @@ int lmw_store_begin_run(struct lmw_store *s, struct lmw_run *run, bool *resumed,
 int lmw_store_update_run(struct lmw_store *s, const struct lmw_run *run,
                          struct lmw_err *err); /* finished, idle, rss */
 /* A process that goes on with a run somebody else began: what is other in its environment (JSON,
- * with the process's `date`) than in the run's is kept there, behind those before it in a list called
- * `continued`. */
+ * with the process's `date`) than in the run's is kept there, behind those before it in a list
+ * called `continued`. */
 int lmw_store_add_process(struct lmw_store *s, int64_t run_id, const char *environment,
                           struct lmw_err *err);
 /* How the metering of a run went, kept in its environment as `metering`: counts are added to those

@@ -3,7 +3,7 @@
  * counted once a text (section 13.3's presence in place of frequency, which suits short
  * texts), with additive smoothing of 0.1.
  *
- *     label* = argmax  log P(label) + sum over words  log (n(word, label) + 0.1) / (n(label) + 0.1 V)
+ *     label* = argmax  log P(label) + sum over words log (n(word, label) + 0.1) / (n(label) + 0.1 V)
  *
  * Words are hashed into 2^18 places; two that share one count as the same word. Its file is one
  * JSON object: {"lmwatt_labeller": 1, "labels": [{"name", "texts"}], "words": [[place, label, n,

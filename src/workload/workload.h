@@ -1,4 +1,4 @@
-/* Workloads: the questions. A streaming reader of JSONL, CSV, JSON and Parquet files, packed or not,
+/* Workloads: the questions. A reader of JSONL, CSV, JSON and Parquet files, packed or not,
  * a writer of JSONL, and the shop-intents generator.
  *
  * A workload file holds one question a row, in the shape of the record (base/record.h): query_id

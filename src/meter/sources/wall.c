@@ -222,8 +222,8 @@ static bool to_our_time(struct wall *w, int64_t *t_ns, int64_t now_ns)
     return true;
 }
 
-/* Moves *t_ns to our clock, or refuses it. A device whose own clock was set is believed when SET_LINES
- * lines in a row say so. */
+/* Moves *t_ns to our clock, or refuses it. A device whose own clock was set is believed when
+ * SET_LINES lines in a row say so. */
 static bool place(struct wall *w, int64_t *t_ns, int64_t now_ns)
 {
     int64_t their_ns = *t_ns;
