@@ -189,8 +189,8 @@ static void print_notes(const struct route_job *j)
     const struct lmw_routes *r = &j->routes;
     const struct lmw_cells *c = &r->cells;
     enum lmw_quantity price = lmw_route_price(c);
-    printf("\n%lld queries; savings are of what always-cloud (%s) pays.\n", (long long)c->n,
-           c->model[c->n_local]);
+    printf("\n%lld %s; savings are of what always-cloud (%s) pays.\n", (long long)c->n,
+           c->n == 1 ? "query" : "queries", c->model[c->n_local]);
     if (r->n_left_out)
         printf("%lld questions that not every run was asked are left out.\n",
                (long long)r->n_left_out);

@@ -222,6 +222,19 @@ static int disagreements(const struct common *c, struct lmw_comparison *out,
 
 /* --- tests --- */
 
+/* Where no question differs from the others no draw does, and the bootstrap has no width; the
+ * matched proportions' interval still has. The ratio has nothing like it. */
+static void widen_accuracy(struct lmw_comparison *c)
+{
+    struct lmw_pair *p = &c->pair[LMW_PAIR_ACCURACY];
+    struct lmw_interval *d = &p->difference;
+    if (d->lower < d->upper || fabs(d->value - c->all.difference.value) > 1e-12)
+        return;
+    d->lower = c->all.difference.lower;
+    d->upper = c->all.difference.upper;
+    p->ratio.lower = p->ratio.upper = (double)NAN;
+}
+
 static void test_scores(const struct common *c, struct lmw_comparison *out,
                         struct lmw_arena scratch)
 {
@@ -270,6 +283,7 @@ int lmw_compare(const struct lmw_frame *f, int a, int b, struct lmw_arena *arena
         (rc = disagreements(&c, out, arena, err)) < 0)
         return rc;
     part_energies(out);
+    widen_accuracy(out);
     test_scores(&c, out, *arena);
     test_energies(&c, out);
     return LMW_OK;

@@ -57,7 +57,9 @@ static void put_energy(const struct lmw_comparison *c, struct lmw_buf *out)
 {
     const struct lmw_interval *r = &c->pair[LMW_PAIR_ENERGY].ratio;
     bool clear = is_clear(*r, 1);
-    if (!c->comparable_energy) {
+    if (r->n == 0) {
+        lmw_buf_str(out, "; joules are not known for both");
+    } else if (!c->comparable_energy) {
         lmw_buf_printf(out, "; their joules are of different rails (%s, %s) and not compared",
                        c->a->basis ? c->a->basis : "none", c->b->basis ? c->b->basis : "none");
     } else if (!isfinite(r->value)) {

@@ -168,6 +168,26 @@ static void joules_of_some_questions(void **state)
     says(&c, "the joules where both are known (20), on 40 common questions.");
 }
 
+/* Where no question is unlike the others a resample shows no spread, but others might be: the
+ * matched proportions' interval is wider than nothing. Without joules rails are not to blame. */
+static void alike_on_every_question(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = run(f, "a"), b = run(f, "b");
+    for (int i = 0; i < 30; i++) {
+        add(f, a, i, 1, 1, "box", "rapl");
+        add(f, b, i, 1, 0, "box", NULL);
+    }
+    struct lmw_comparison c = compare(f);
+    const struct lmw_interval *d = &c.pair[LMW_PAIR_ACCURACY].difference;
+    assert_near(1 + d->lower, 1 + c.all.difference.lower, 1e-12);
+    assert_near(1 + d->upper, 1 + c.all.difference.upper, 1e-12);
+    assert_true(d->lower < -0.05 && d->upper > 0.05);
+    assert_true(isnan(c.pair[LMW_PAIR_ACCURACY].ratio.lower));
+    says(&c, "cannot be told apart in accuracy (+0.0 [-6.1, 6.1] points); joules are not known "
+             "for both, on 30");
+}
+
 static void nothing_in_common(void **state)
 {
     struct fixture *f = *state;
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(never_right_on_one_machine, setup, teardown),
         cmocka_unit_test_setup_teardown(one_question_tells_no_joules_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(joules_of_some_questions, setup, teardown),
+        cmocka_unit_test_setup_teardown(alike_on_every_question, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_in_common, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_vary, setup, teardown),
         cmocka_unit_test_setup_teardown(golden_lines, setup, teardown),
