@@ -8,7 +8,7 @@
  * pulled to their kind's mean; solved here as a Kalman filter, one pass over the updates and
  * change points around the span:
  *
- *     state x = { E, P, mean P of each kind, shift, E at the start, first token, end }
+ *     state x = { E, P, mean P of each kind, shift, its rate, E at the start, first token, end }
  *     time:    E += P dt;  var E += q dt;  var P += w dt
  *     mark:    P := mean of its kind + N(0, tau^2); an edge keeps a copy of E
  *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
@@ -43,7 +43,7 @@ static void filter_init(struct filter *f, double e_uj, double typical_w, double 
     f->n = EDGE;
     f->kind = UNKNOWN;
     f->x[E] = e_uj;
-    f->c[E][E] = has_windows ? 1 : f->step * f->step / 12;
+    f->c[E][E] = has_windows ? 1 : wide; /* a counter's is known by its first update */
     f->x[P] = typical_w;
     f->c[P][P] = wide;
     for (int k = 0; k < N_MEAN; k++) {
@@ -71,6 +71,31 @@ static void row_add(double *to, double k, const double *row, int n)
         *(two_doubles *)(to + j) += k * *(const two_doubles *)(row + j);
 }
 
+/* The shift of what comes from now on is another clock's: nothing is known of it but what that
+ * says itself. */
+static void shift_begin(struct filter *f, const struct tick_part *part, double t_s, double mean_s)
+{
+    double since_s = t_s - part->shift_at_s, rate = part->tilt * part->tilt;
+    for (int i = SHIFT; i <= RATE; i++) {
+        for (int j = 0; j < f->n; j++)
+            f->c[i][j] = f->c[j][i] = 0;
+    }
+    f->x[SHIFT] = mean_s;
+    f->x[RATE] = 0;
+    f->c[RATE][RATE] = rate;
+    f->c[SHIFT][RATE] = f->c[RATE][SHIFT] = rate * since_s;
+    f->c[SHIFT][SHIFT] = part->shift_sd_s * part->shift_sd_s + rate * since_s * since_s;
+}
+
+static void shift_time(struct filter *f, double dt)
+{
+    f->x[SHIFT] += f->x[RATE] * dt;
+    row_add(f->c[SHIFT], dt, f->c[RATE], f->n);
+    f->c[SHIFT][SHIFT] += dt * f->c[SHIFT][RATE];
+    for (int j = 0; j < f->n; j++)
+        f->c[j][SHIFT] = f->c[SHIFT][j];
+}
+
 static void filter_time(struct filter *f, double dt)
 {
     /* Drift goes with noise: 10 % in one second where noise is 10 % of a 100 ms mean. */
@@ -82,7 +107,9 @@ static void filter_time(struct filter *f, double dt)
     for (int j = P; j < f->n; j++)
         f->c[j][E] = f->c[E][j];
     f->c[P][P] += v * drift * dt;
-    f->c[SHIFT][SHIFT] += f->tilt * f->tilt * dt;
+    f->c[SHIFT][SHIFT] += f->wander * f->wander * dt;
+    if (f->c[RATE][RATE] > 0)
+        shift_time(f, dt);
 }
 
 /* State `to` becomes a copy of state `from`. */
@@ -135,18 +162,22 @@ static void filter_learn(struct filter *f, const double *h, double predicted_var
         filter_sum_up(f);
 }
 
-/* When the counter was updated is known to sd_s; where power may have changed within that time
- * (`changes`), what it was there may be another kind's. */
+/* When the counter was updated is known to sd_s, and to the shift; where power may have changed
+ * within that time (`changes`), what it was there may be another kind's. Power times shift is taken
+ * as linear in both: what their product adds is the last term. */
 static void filter_count(struct filter *f, const struct tick *u, bool changes)
 {
-    double w = f->x[P], h[OPEN], most = w;
-    for (int k = 0; changes && k < N_MEAN; k++)
+    double w = f->x[P], h[OPEN], most = w, other = 0;
+    for (int k = 0; changes && k < N_MEAN; k++) {
         most = fmax(most, f->x[MEAN + k]);
+        other = fmax(other, fabs(f->x[MEAN + k] - w));
+    }
     double late = most * u->sd_s;
+    double var = f->step * f->step / 12 + late * late + 1 +
+                 (other * other + f->c[P][P]) * f->c[SHIFT][SHIFT];
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
-    filter_learn(f, h, h[E] + w * h[SHIFT], f->step * f->step / 12 + late * late + 1,
-                 u->e_uj - (f->x[E] + w * f->x[SHIFT]));
+    filter_learn(f, h, h[E] + w * h[SHIFT], var, u->e_uj - (f->x[E] + w * f->x[SHIFT]));
 }
 
 /* The window that ends here began at state `open`. When it ended is known to sd_s: a window that is
@@ -202,7 +233,7 @@ struct pass {
     const struct ticks *u;
     const struct points *p;
     double shift_s;
-    int i_open, i_tick, i_point;
+    int i_open, i_tick, i_point, i_part;
 };
 
 static enum next pass_next(const struct pass *a, double *t_s)
@@ -220,10 +251,10 @@ static enum next pass_next(const struct pass *a, double *t_s)
 }
 
 /* Whether power may have changed within the uncertainty of when the reading was made. */
-static bool is_near_point(const struct pass *a)
+static bool is_near_point(const struct pass *a, double shift_var)
 {
     const struct tick *u = &a->u->v[a->i_tick];
-    double sure_s = 1.75 * u->sd_s, t_s = u->t_s + a->shift_s;
+    double sure_s = 1.75 * sqrt(u->sd_s * u->sd_s + shift_var), t_s = u->t_s + a->shift_s;
     return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > t_s - a->u->window_s - sure_s) ||
            (a->i_point < a->p->n && a->p->v[a->i_point].t_s < t_s + sure_s);
 }
@@ -232,12 +263,12 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
                     double shift_s, double shift_sd_s)
 {
     bool counts = u->window_s == 0;
-    struct pass a = {u, p, shift_s, 0, counts, 0};
+    struct pass a = {u, p, shift_s, 0, 0, 0, 0};
     double typical_w = fmax(typical_power(u), 1);
     f->wide_w = wide_power(u, typical_w);
     filter_init(f, counts ? u->v[0].e_uj : 0, typical_w,
                 shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s, !counts);
-    double now = u->v[0].t_s + shift_s - u->window_s, t;
+    double now = u->v[0].t_s + shift_s - u->window_s, end_s = now, t;
     for (; a.i_point < p->n && p->v[a.i_point].t_s <= now && p->v[a.i_point].edge < 0; a.i_point++)
         filter_begin(f, p->v[a.i_point].kind);
     for (;;) {
@@ -251,21 +282,25 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
         if (k == NEXT_OPEN) {
             filter_open(f, a.i_open++ % MAX_OPEN, t);
         } else if (k == NEXT_TICK && counts) {
-            filter_count(f, &u->v[a.i_tick], u->v[a.i_tick].sd_s > 0 && is_near_point(&a));
+            if (a.i_part < u->n_part && u->part[a.i_part].from == a.i_tick)
+                shift_begin(f, &u->part[a.i_part++], t, -shift_s);
+            filter_count(f, &u->v[a.i_tick], is_near_point(&a, f->c[SHIFT][SHIFT]));
             a.i_tick++;
         } else if (k == NEXT_TICK) {
             filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, t, u->window_s,
-                         is_near_point(&a));
+                         is_near_point(&a, 0));
             a.i_tick++;
         } else {
             const struct point *x = &p->v[a.i_point++];
             if (x->edge >= 0)
                 filter_copy(f, EDGE + x->edge, E);
+            end_s = x->edge == 2 ? t : end_s;
             filter_begin(f, x->kind);
             /* A reading of the moment says nothing of what was before the mark. */
             for (int i = a.i_tick; u->of_moment && i < a.i_open; i++)
                 filter_open(f, i % MAX_OPEN, t);
         }
     }
+    f->end_shift_s = f->x[SHIFT] - f->x[RATE] * (now - end_s);
     filter_sum_up(f);
 }

@@ -171,7 +171,7 @@ static const struct filter *search(struct search *s, struct noise_level *noise)
         search_shift(s);
     }
     for (int k = 0; k < 2 && s->best_shift_sd_s > 0.001; k++)
-        try_shift(s, s->best_shift_s + s->best->x[SHIFT], s->best_shift_sd_s);
+        try_shift(s, s->best_shift_s + s->best->end_shift_s, s->best_shift_sd_s);
     return s->likelihood > -HUGE_VAL ? s->best : NULL;
 }
 
@@ -251,7 +251,7 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
         return fit_lines(&u, span, out);
     double step = lmw_ticks_step(s, first, n);
     two[0].step = two[1].step = step;
-    two[0].tilt = two[1].tilt = 2 * u.tilt;
+    two[0].wander = two[1].wander = 2 * u.wander;
     struct search of = {.u = &u, .p = &p, .best = &two[0], .trial = &two[1]};
     const struct filter *f = search(&of, &known->noise[s->index]);
     if (!f)

@@ -173,9 +173,9 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
     const struct sample *origin = series_at(s, range[0].from);
     u->t0_ns = origin->t_ns;
     u->e0_uj = origin->v;
-    u->shift_sd_s = u->shift_max_s = u->tilt = u->window_s = 0;
+    u->shift_sd_s = u->shift_max_s = u->wander = u->window_s = 0;
     u->of_moment = false;
-    u->n = 0;
+    u->n = u->n_part = 0;
     p->n = 0;
     point_add(p, ticks_rel(u, span->start_ns));
     if (span->first_ns != LMW_NULL)

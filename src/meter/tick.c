@@ -1,15 +1,13 @@
 /* Learning a counter's clock, and how old power readings are.
  *
  * A value first seen at hi, when the read before it at lo still showed the old one, was written
- * in (lo, hi]. A counter that updates every T seconds wrote all its values at phase + k * T, so
- * each change cuts a strip from the plane of (T, phase); what all strips have in common says when
- * each update happened, far more finely than the reads were spaced.
+ * in (lo, hi]. A counter that updates every T seconds wrote all its values at phase + k * T, which
+ * says when each update happened far more finely than the reads were spaced (clock.c).
  *
  * Three cases. Reads slower than updates (every read shows a new value): the last update was T/2
  * before the read, give or take T / sqrt(12). Reads faster, and a clock that fits: the lattice.
  * Reads faster, and none fits: the middle of (lo, hi], give or take its width / sqrt(12). The
- * candidates for T are a grid about the stated period, or about the median time between changes;
- * strips are widened step by step when the counter's clock jitters. */
+ * candidates for T are about the stated period, or about the median time between changes. */
 #include "meter/tick.h"
 
 #include <math.h>
@@ -18,15 +16,6 @@
 #include "base/stat.h"
 
 static const double SQRT12 = 3.4641016151377544;
-
-struct change {
-    double lo_s, hi_s, e_uj;
-};
-struct changes {
-    int n, n_same; /* n_same: reads that showed the old value */
-    struct change v[MAX_TICKS];
-    int order[MAX_TICKS]; /* by width */
-};
 
 static void find_changes(struct changes *c, const struct ticks *origin, const struct series *s,
                          int64_t from, int64_t n, int cap)
@@ -55,117 +44,31 @@ static double middle(const struct change *c)
     return (c->lo_s + c->hi_s) / 2;
 }
 
+/* How many updates lie between two changes: where reads are so dense that none is missed, two only
+ * look two periods apart; three did not change the value. */
+static double periods_since(const struct change *before, const struct change *c, double period_s,
+                            bool dense)
+{
+    double k = fmax(1, round((middle(c) - middle(before)) / period_s));
+    return dense && k == 2 && c->hi_s - c->lo_s < period_s ? 1 : k;
+}
+
 /* The median time between changes, then the mean over as many whole periods as that makes of
  * them. */
-static double guess_period(const struct changes *c)
+static double guess_period(const struct changes *c, double read_s)
 {
-    double d[MAX_TICKS], k = 0;
+    double d[MAX_TICKS];
     for (int i = 2; i < c->n; i++) /* when the first was written is not known */
         d[i - 2] = middle(&c->v[i]) - middle(&c->v[i - 1]);
-    double median = lmw_quantile(d, (size_t)(c->n - 2), 0.5);
-    for (int i = 0; i < c->n - 2; i++)
-        k += fmax(1, round(d[i] / median));
-    return (middle(&c->v[c->n - 1]) - middle(&c->v[1])) / k;
-}
-
-/* What is left of the phases when the clock ticks every T: [lo, hi] at the first change of the
- * order, and how many changes deny it. */
-struct phase {
-    double lo_s, hi_s;
-    int n_deny;
-};
-
-static struct phase phase_of(const struct changes *c, double period_s, double slack_s)
-{
-    const struct change *x = &c->v[c->order[0]];
-    struct phase p = {fmax(x->lo_s, x->hi_s - period_s) - slack_s, x->hi_s + slack_s, 0};
-    for (int i = 1; i < c->n; i++) {
-        x = &c->v[c->order[i]];
-        /* The update last before hi is the one that was seen. */
-        double at = floor((x->hi_s + slack_s - (p.lo_s + p.hi_s) / 2) / period_s) * period_s;
-        double lo = fmax(p.lo_s, x->lo_s - slack_s - at);
-        double hi = fmin(p.hi_s, x->hi_s + slack_s - at);
-        if (lo < hi) {
-            p.lo_s = lo;
-            p.hi_s = hi;
-        } else {
-            p.n_deny++;
-        }
+    double period_s = lmw_quantile(d, (size_t)(c->n - 2), 0.5);
+    for (int again = 0; again < 2; again++) {
+        bool dense = read_s < 0.75 * period_s;
+        double k = 0;
+        for (int i = 2; i < c->n; i++)
+            k += periods_since(&c->v[i - 1], &c->v[i], period_s, dense);
+        period_s = (middle(&c->v[c->n - 1]) - middle(&c->v[1])) / k;
     }
-    return p;
-}
-
-/* Narrow strips first: once they have pinned the phase, none of the wide ones can be taken for
- * its neighbour. */
-static void sort_changes(struct changes *c)
-{
-    for (int i = 0; i < c->n; i++) {
-        double width = c->v[i].hi_s - c->v[i].lo_s;
-        int at = i;
-        for (; at > 0; at--) {
-            const struct change *o = &c->v[c->order[at - 1]];
-            if (o->hi_s - o->lo_s <= width)
-                break;
-            c->order[at] = c->order[at - 1];
-        }
-        c->order[at] = i;
-    }
-}
-
-struct clock_fit {
-    double period_s, phase_s, shift_sd_s, tilt, slack_s;
-    int n_deny;
-};
-
-/* The centre of the (T, phase) that the changes leave, and how far the last update can be from
- * where it puts it. */
-static void fit_clock(struct clock_fit *f, const struct changes *c, double period_s, double reach,
-                      int steps, double slack_s)
-{
-    double last = middle(&c->v[c->n - 1]), sum = 0, sum_t = 0, sum_tt = 0;
-    double sum_u = 0, sum_uu = 0;
-    f->n_deny = c->n + 1;
-    for (int j = -steps; j <= steps; j++) {
-        double t = period_s * (1 + reach * j / steps);
-        struct phase p = phase_of(c, t, slack_s);
-        if (p.n_deny > f->n_deny)
-            continue;
-        if (p.n_deny < f->n_deny)
-            sum = sum_t = sum_tt = sum_u = sum_uu = 0;
-        f->n_deny = p.n_deny;
-        double w = p.hi_s - p.lo_s, at = (p.lo_s + p.hi_s) / 2;
-        double u = at + round((last - at) / period_s) * (t - period_s);
-        sum += w;
-        sum_t += w * t;
-        sum_tt += w * (t - period_s) * (t - period_s);
-        sum_u += w * u;
-        sum_uu += w * (u * u + w * w / 12);
-    }
-    f->period_s = sum_t / sum;
-    double off = f->period_s - period_s;
-    f->tilt = sqrt(fmax(0, sum_tt / sum - off * off)) / f->period_s;
-    f->slack_s = slack_s;
-    struct phase p = phase_of(c, f->period_s, slack_s);
-    f->phase_s = (p.lo_s + p.hi_s) / 2;
-    f->shift_sd_s = sqrt(fmax(0, sum_uu / sum - sum_u / sum * (sum_u / sum)));
-}
-
-/* A clock that all but one in twenty changes agree with; false when there is none. */
-static bool learn_clock(struct clock_fit *f, struct changes *c, double period_s, double reach)
-{
-    static const double slacks[] = {0, 0.02, 0.05, 0.12};
-    double n_period = (c->v[c->n - 1].hi_s - c->v[0].hi_s) / period_s;
-    /* Fine enough that a step of T moves the farthest update by an eighth of a period. */
-    int steps = (int)ceil(reach * n_period * 8);
-    sort_changes(c);
-    for (size_t i = 0; i < sizeof slacks / sizeof *slacks; i++) {
-        fit_clock(f, c, period_s, reach, steps < 4 ? 4 : steps, slacks[i] * period_s);
-        if (f->n_deny * 20 <= c->n) {
-            fit_clock(f, c, f->period_s, 0.25 / n_period, 4, f->slack_s);
-            return true;
-        }
-    }
-    return false;
+    return period_s;
 }
 
 /* Whether the reads can tell one phase from another: enough of them fell closer together than a
@@ -184,20 +87,39 @@ static void add(struct ticks *out, double t_s, double sd_s, double e_uj)
         out->v[out->n++] = (struct tick){t_s, sd_s, e_uj};
 }
 
+/* When the clock wrote what was seen at hi_s, as far as it keeps time. */
+static double tick_of(const struct clock_fit *f, double hi_s)
+{
+    return f->phase_s + floor((hi_s + f->slack_s - f->phase_s) / f->period_s + 1e-6) * f->period_s;
+}
+
+/* What was seen may be of the update before, or the one after, where the clock's own error puts
+ * either side of the read: how much later that is than t_s; 0: it is not so. */
+static double other_update(const struct clock_fit *f, const struct change *x, double t_s)
+{
+    double error_s = SQRT12 / 2 * hypot(f->shift_sd_s, f->tilt * (t_s - f->shift_at_s));
+    if (x->hi_s - t_s < error_s && t_s - f->period_s + error_s > x->lo_s)
+        return -f->period_s;
+    return t_s + f->period_s - error_s < x->hi_s ? f->period_s : 0;
+}
+
 static void add_by_clock(struct ticks *out, const struct changes *c, const struct clock_fit *f)
 {
     out->shift_sd_s = fmax(out->shift_sd_s, f->shift_sd_s);
-    out->tilt = fmax(out->tilt, f->tilt);
+    if (out->n_part < MAX_PART)
+        out->part[out->n_part++] =
+            (struct tick_part){out->n, f->shift_sd_s, f->shift_at_s, f->tilt};
     for (int i = 0; i < c->n; i++) {
         const struct change *x = &c->v[i];
-        double k = floor((x->hi_s + f->slack_s - f->phase_s) / f->period_s + 1e-6);
-        double t = f->phase_s + k * f->period_s;
-        double sd = f->slack_s / sqrt(3) + 0.001 * f->period_s + 0.1 * f->shift_sd_s;
-        if (t <= x->lo_s - f->slack_s - sd) { /* it denies the clock: believe what was seen */
-            t = middle(x);
-            sd = (x->hi_s - x->lo_s) / SQRT12;
+        double t = tick_of(f, x->hi_s), sure_s = f->slack_s + 0.002 * f->period_s;
+        double lo = fmax(x->lo_s, t - sure_s), hi = fmin(x->hi_s, t + sure_s);
+        if (lo > hi) { /* it denies the clock: believe what was seen */
+            lo = x->lo_s;
+            hi = x->hi_s;
         }
-        add(out, fmin(fmax(t, x->lo_s), x->hi_s), sd, x->e_uj);
+        double other_s = other_update(f, x, t);
+        add(out, (lo + hi + other_s) / 2, other_s != 0 ? f->period_s / 2 : (hi - lo) / SQRT12,
+            x->e_uj);
     }
 }
 
@@ -214,13 +136,13 @@ static void add_by_sight(struct ticks *out, const struct changes *c, double peri
 /* The reads show no phase, and updates are not much more frequent than reads: a log with a row
  * for each update, or one in step with its counter. How old the values are is one unknown for all
  * of them, up to max_s. */
-static void add_as_read(struct ticks *out, const struct changes *c, double max_s, double tilt)
+static void add_as_read(struct ticks *out, const struct changes *c, double max_s, double wander)
 {
     for (int i = 0; i < c->n; i++)
         add(out, c->v[i].hi_s, 0, c->v[i].e_uj);
-    out->shift_sd_s = fmax(out->shift_sd_s, tilt > 0 ? max_s / SQRT12 : 0);
+    out->shift_sd_s = fmax(out->shift_sd_s, wander > 0 ? max_s / SQRT12 : 0);
     out->shift_max_s = fmax(out->shift_max_s, max_s);
-    out->tilt = fmax(out->tilt, tilt);
+    out->wander = fmax(out->wander, wander);
 }
 
 /* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as
@@ -259,10 +181,11 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
         return;
     }
     if (!told && c.n >= 4)
-        period_s = guess_period(&c);
+        period_s = guess_period(&c, read_s);
     /* A period told is usually right; when it is only nominal, look wider. */
     if (!modelled && shows_phase(&c, period_s) &&
-        ((told && learn_clock(&f, &c, period_s, 0.005)) || learn_clock(&f, &c, period_s, 0.04)))
+        ((told && lmw_clock_learn(&f, &c, period_s, 0.005)) ||
+         lmw_clock_learn(&f, &c, period_s, 0.04)))
         add_by_clock(out, &c, &f);
     else if (!modelled && told && period_s > 0.3 * read_s && in_step(s, from, n, period_s))
         add_as_read(out, &c, period_s, 0.002);
@@ -390,7 +313,7 @@ static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const
     find_changes(&c, origin, s, from, n, MAX_TICKS);
     *alike = in_step(s, from, n, renewal_s);
     return shows_phase(&c, renewal_s) &&
-           (learn_clock(f, &c, renewal_s, 0.005) || learn_clock(f, &c, renewal_s, 0.04));
+           (lmw_clock_learn(f, &c, renewal_s, 0.005) || lmw_clock_learn(f, &c, renewal_s, 0.04));
 }
 
 /* When the value was made that was first seen at t_s, since_s after the read before. */
@@ -398,9 +321,9 @@ static double made_at(const struct clock_fit *f, bool has_clock, double t_s, dou
                       double renewal_s, double *sd_s)
 {
     if (has_clock) {
-        double tick =
-            f->phase_s + floor((t_s + f->slack_s - f->phase_s) / f->period_s + 1e-6) * f->period_s;
-        *sd_s = f->slack_s / sqrt(3) + 0.001 * f->period_s + f->shift_sd_s;
+        double tick = tick_of(f, t_s);
+        *sd_s = f->slack_s / sqrt(3) + 0.001 * f->period_s +
+                hypot(f->shift_sd_s, f->tilt * (tick - f->shift_at_s));
         if (tick > t_s - since_s - f->slack_s - *sd_s) /* else it denies the clock */
             return fmin(tick, t_s);
     }

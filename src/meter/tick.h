@@ -3,9 +3,10 @@
 #ifndef LMW_METER_TICK_H
 #define LMW_METER_TICK_H
 
+#include "meter/clock.h"
 #include "meter/span.h"
 
-enum { MAX_TICKS = 320, MAX_OPEN = 24 };
+enum { MAX_OPEN = 24, MAX_PART = 3 };
 
 /* One update: the counter said e_uj from about t_s on; or a power reading said that the window
  * that ends at t_s held e_uj. Times are seconds and energies uJ from the ticks' origin. */
@@ -13,13 +14,20 @@ struct tick {
     double t_s, sd_s; /* sd: of this update alone */
     double e_uj;
 };
+/* Ticks whose clock was learned by itself: the error they share (clock.h). */
+struct tick_part {
+    int from;
+    double shift_sd_s, shift_at_s, tilt;
+};
 struct ticks {
     int64_t t0_ns, e0_uj; /* the origin */
     double shift_sd_s;  /* of an error that all updates share: they happened up to this much ... */
     double shift_max_s; /* ... and never more than this earlier; 0: either way */
-    double tilt;        /* of an error of the period, relative: the shift changes this fast */
-    double window_s;    /* of power readings, at most MAX_OPEN - 1 begin in one; 0: a counter */
-    bool of_moment; /* they are of the moment: the window is what they are taken to speak for */
+    double wander; /* of values that keep the pace of the reads: their age changes this fast */
+    int n_part;
+    struct tick_part part[MAX_PART];
+    double window_s; /* of power readings, at most MAX_OPEN - 1 begin in one; 0: a counter */
+    bool of_moment;  /* they are of the moment: the window is what they are taken to speak for */
     int n;
     struct tick v[MAX_TICKS];
 };
