@@ -67,6 +67,8 @@ int cli_store_path(const char *given, char *out, size_t cap, struct lmw_err *err
  * not inherit them.) */
 void cli_catch_signals(void);
 bool cli_interrupted(void);
+/* A page of a mapped file that is not there any more ends the program with a message. */
+void cli_catch_lost_pages(void);
 
 /* The kernel levels allowed by LMW_CPU (all when unset). */
 int cli_cpu_mask(uint32_t *mask, struct lmw_err *err);

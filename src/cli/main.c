@@ -79,6 +79,7 @@ static int run(int argc, char **argv)
 /* A result that did not arrive is a failure, whichever command wrote it. */
 int main(int argc, char **argv)
 {
+    cli_catch_lost_pages();
     int rc = run(argc, argv);
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
