@@ -912,13 +912,11 @@ INLINE void group_float(load_fn *load8, size_t elem, int64_t k, int64_t nk, cons
     _Alignas(32) float w[4][CHUNK_F], x[GROUP_F][CHUNK_F];
     for (int j = c->j0; j < c->j1; j++)
         memcpy(x[j - c->j0], p->x + j * p->x_stride + 4 * k, (size_t)nk * 4);
-    size_t ahead = next_group(4, p->n, p->w_stride);
     for (int i = c->i0; i < c->i1; i += 4) {
         const uint8_t *rows[4];
         for (int r = 0; r < 4; r++)
             rows[r] = p->w + (size_t)(i + r < c->i1 ? i + r : c->i1 - 1) * p->w_stride +
                       (size_t)k * elem;
-        fetch(rows, 4, 0, (size_t)nk * elem, ahead);
         for (int r = 0; r < 4 && elem < 4; r++) {
             to_scratch(load8, elem, nk, rows[r], w[r]);
             rows[r] = (const uint8_t *)w[r];
