@@ -18,7 +18,7 @@ struct fields {
     const char *read[MAX_FIELDS + 6];            /* ends with NULL */
     struct lmw_buf text;                         /* a column's value as JSON */
     int n;
-    /* How often the run in hand has asked a question, by field and the value it was counted under. */
+    /* How often the run in hand has asked a question, by field and by the value it counts under. */
     struct lmw_arena room; /* all of it; runs follow each other there */
     struct names workload, question[MAX_FIELDS];
     int64_t *times[MAX_FIELDS]; /* [cap] by the question's number */

@@ -1,7 +1,7 @@
 /* DOOR. Records in and out: files of records into the runs of a store, and runs into files.
  *
- * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `parquet`, `lm-eval`
- * (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw` (the
+ * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `parquet`,
+ * `lm-eval` (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw` (the
  * per-query records of HazyResearch/intelligence-per-watt as JSON), and with a map any table in
  * CSV, JSON or Parquet. What is packed with gzip or Zstandard is read as what is in it.
  *

@@ -2,8 +2,8 @@
  *
  * The end of a piece is looked for in what was read; when it is not there, more is read and the
  * search begins again, and since what is read doubles each time, a long piece costs twice its
- * length. The file is read, not mapped: the pages of a mapping count as the process's memory. It comes
- * unpacked; that a packed file is damaged is said with the line that the damage cuts off. */
+ * length. The file is read, not mapped: the pages of a mapping count as the process's memory. It
+ * comes unpacked; that a packed file is damaged is said with the line that the damage cuts off. */
 #include "store/reader.h"
 
 #include "base/csv.h"

@@ -1,5 +1,5 @@
-/* A file of records, unpacked and read in pieces: lines, CSV rows that may span lines, the objects of a JSON
- * array. For the files of this room only. Memory is one chunk, or the longest piece. */
+/* A file of records, unpacked and read in pieces: lines, CSV rows that may span lines, the objects
+ * of a JSON array. For the files of this room only. Memory is one chunk, or the longest piece. */
 #ifndef LMW_STORE_READER_H
 #define LMW_STORE_READER_H
 
