@@ -172,20 +172,13 @@ static const char *nearest(const char *key, bool top)
     return near.best;
 }
 
-static bool is_top(const char *key)
+static int find_field(const char *key)
 {
-    for (int i = 0; top_keys[i]; i++)
-        if (strcmp(top_keys[i], key) == 0)
-            return true;
-    return false;
-}
-
-static bool is_field(const char *key)
-{
-    for (int i = 0; i < N_FIELD; i++)
-        if (strcmp(fields[i].key, key) == 0)
-            return true;
-    return false;
+    for (int i = 0; i < N_FIELD; i++) {
+        if (key && strcmp(fields[i].key, key) == 0)
+            return i;
+    }
+    return -1;
 }
 
 static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
@@ -193,9 +186,9 @@ static int unknown_key(struct reader *r, const yaml_node_t *at, bool top)
     const char *key = text_of(at), *like = key ? nearest(key, top) : NULL;
     if (!key)
         return refuse(r, at, "a key must be a word");
-    if (!top && is_top(key))
+    if (!top && lmw_str_among(lmw_str_from(key), top_keys))
         return refuse(r, at, "'%.60s' stands beside `models`, for all of the study", key);
-    if (!like && top && is_field(key))
+    if (!like && top && find_field(key) >= 0)
         return refuse(r, at, "'%.60s' belongs under `settings`, or into a model's entry", key);
     return refuse(r, at, "'%.60s' is no field%s%s%s (docs/studies.md lists them)", key,
                   like ? ": did you mean '" : "", like ? like : "", like ? "'?" : "");
@@ -330,15 +323,6 @@ static int set_value(struct reader *r, const yaml_node_t *at, const struct field
 struct choice {
     const yaml_node_t *value[N_FIELD];
 };
-
-static int find_field(const char *key)
-{
-    for (int i = 0; i < N_FIELD; i++) {
-        if (key && strcmp(fields[i].key, key) == 0)
-            return i;
-    }
-    return -1;
-}
 
 static bool is_twice(struct reader *r, const yaml_node_t *map, const yaml_node_pair_t *p)
 {
