@@ -112,7 +112,8 @@ static void take_readings(struct lag *l, const struct series *s, int64_t first, 
     int64_t at = lmw_series_lower(s, first, n, t_ns);
     int64_t i = lmw_series_lower(s, first, n, t_ns + (int64_t)(l->start_s * 1e9));
     int64_t to = lmw_series_upper(s, i, n, t_ns + (int64_t)((l->end_s + after_s) * 1e9));
-    double renewal_s = lmw_ticks_renewal_s(s, known, first, n - 1);
+    struct renewal renewal;
+    lmw_renewal_learn(&renewal, s, known, first, n - 1);
     l->n = 0;
     l->max_age_s = l->made_sd_s = 0;
     for (i = at - i > most ? at - most : i; i < to && l->n < most;) {
@@ -120,7 +121,7 @@ static void take_readings(struct lag *l, const struct series *s, int64_t first, 
         u.n = 0;
         u.t0_ns = t_ns;
         u.shift_max_s = 0;
-        lmw_ticks_readings(&u, s, i, end, renewal_s);
+        lmw_ticks_readings(&u, s, i, end, &renewal);
         /* What a chunk begins with was made in the one before. */
         for (int k = l->n > 0; k < u.n && l->n < most; k++, l->n++) {
             l->t_s[l->n] = u.v[k].t_s;
@@ -377,7 +378,7 @@ static void search(struct lag *l, int n_span, struct lag_window *out)
         return;
     l->memory_s = 0;
     look_at_residues(l, best_s, &rest);
-    out->sure = (hi_s <= 1.5 * lo_s || hi_s <= MOMENT_S) && !is_no_mean(&rest);
+    out->sure = (hi_s <= 1.5 * lo_s || hi_s <= MOMENT_S) && (moment || !is_no_mean(&rest));
     out->window_ns = moment ? 0 : llround(best_s * 1e9);
     out->error_s = moment ? 0 : (hi_s - lo_s + l->made_sd_s) / 2;
 }

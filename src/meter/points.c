@@ -166,10 +166,12 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
 {
     struct range range[3] = {0};
     bool counts = s->info.reading != LMW_POWER;
-    double renewal_s = counts ? 0 : lmw_ticks_renewal_s(s, known, first, n - 1);
+    struct renewal renewal = {0};
+    if (!counts)
+        lmw_renewal_learn(&renewal, s, known, first, n - 1);
     int n_range = counts ? find_ranges(s, first, n, span, range) : 1;
     if (!counts)
-        range[0] = find_readings(s, first, n, span, renewal_s);
+        range[0] = find_readings(s, first, n, span, renewal.every_s);
     const struct sample *origin = series_at(s, range[0].from);
     u->t0_ns = origin->t_ns;
     u->e0_uj = origin->v;
@@ -185,7 +187,7 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
         if (counts)
             lmw_ticks_learn(u, s, range[i].from, range[i].n);
         else
-            lmw_ticks_readings(u, s, range[i].from, range[i].n, renewal_s);
+            lmw_ticks_readings(u, s, range[i].from, range[i].n, &renewal);
         for (int64_t j = range[i].from; j < range[i].n; j++) {
             if (series_at(s, j)->flags & S_MARK)
                 point_add(p, ticks_rel(u, series_at(s, j)->t_ns));

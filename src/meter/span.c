@@ -631,13 +631,14 @@ void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known
         return;
     if (a.unsure)
         read_on(s, n, span, &a);
-    a.renewal_s = s->info.reading == LMW_POWER
-                      ? lmw_ticks_renewal_s(s, known, lmw_series_first(s, n), a.after)
-                      : 0;
-    if (s->info.reading == LMW_POWER)
+    if (s->info.reading == LMW_POWER) {
+        struct renewal renewal;
+        lmw_renewal_learn(&renewal, s, known, lmw_series_first(s, n), a.after);
+        a.renewal_s = renewal.every_s;
         from_power(s, n, &a, known, span, out);
-    else
+    } else {
         from_counter(s, n, &a, known, span, out);
+    }
     int64_t ns = span->end_ns - span->start_ns;
     if (ns > 0)
         out->power_mean_mw = whole((double)out->energy_uj * 1e6 / (double)ns);

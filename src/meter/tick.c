@@ -241,65 +241,9 @@ static const double MOMENT_S = 0.01;
  * of what was before. */
 static const double AFTER_EDGE_S = 1e-9;
 
-/* The time between renewals, of n times between changes and the mean time between reads. Mostly the
- * median; but a value may be renewed and not change (whole watts, an idle machine), and shorter
- * times that the reads were frequent enough to see are nearer to the truth. */
-static double usual_s(double between[], int n, double read_s)
-{
-    double median = lmw_quantile(between, (size_t)n, 0.5);
-    double shorter = lmw_quantile(between, (size_t)n, 0.1);
-    return shorter > 5 * read_s ? shorter : median;
-}
-
-/* Whether a query began, came to its first token or ended in [from, to]. Known spans are in order
- * of their starts; of those that overlap one is enough. */
-static bool has_edge(const struct known_spans *known, int64_t from_ns, int64_t to_ns)
-{
-    int after = lmw_spans_after(known, to_ns);
-    if (after == 0)
-        return false;
-    const struct lmw_span *x = &known->v[after - 1];
-    return x->start_ns >= from_ns || (x->end_ns >= from_ns && x->end_ns <= to_ns) ||
-           (x->first_ns >= from_ns && x->first_ns <= to_ns);
-}
-
-/* What is stated, else how long values were shown where reads mostly show old ones. */
-double lmw_ticks_renewal_s(const struct series *s, const struct known_spans *known, int64_t first,
-                           int64_t i)
-{
-    enum { LOOK = 8192, PLENTY = 128, ENOUGH = 4 };
-    double between[PLENTY];
-    int changes = 0, same = 0, same_at_edge = 0, changes_at_edge = 0;
-    const struct sample *later = NULL, *changed = NULL, *last = NULL;
-    if (s->info.period_ns != LMW_NULL && s->info.period_ns > 0)
-        return (double)s->info.period_ns * 1e-9;
-    if (s->grows) /* what came later tells as well */
-        i = i + LOOK / 2 < s->n ? i + LOOK / 2 : s->n - 1;
-    for (int64_t stop = i - LOOK; i >= first && i > stop && changes < PLENTY; i--) {
-        const struct sample *x = series_at(s, i);
-        if (x->flags & S_NONE)
-            continue;
-        bool at_edge = later && s->grows && has_edge(known, x->t_ns, later->t_ns);
-        if (later && x->v == later->v) {
-            same++;
-            same_at_edge += at_edge;
-        } else if (later) {
-            changes_at_edge += at_edge;
-            if (changed)
-                between[changes++] = (double)(changed->t_ns - later->t_ns) * 1e-9;
-            changed = later;
-        }
-        last = last ? last : x;
-        later = x;
-    }
-    if (changes < ENOUGH || 2 * same <= changes)
-        return 0;
-    /* Values that change when queries begin and end, and hardly else, are new at every read. */
-    if (changes_at_edge * 5 > changes * 3 && same_at_edge * 5 < same)
-        return 0;
-    double read_s = (double)(last->t_ns - later->t_ns) * 1e-9 / (changes + same);
-    return usual_s(between, changes, read_s);
-}
+/* A reading whose time is known to sd_s is not of another stretch's power farther than this many of
+ * them from an edge (filter.c). */
+static const double SURE = 1.75;
 
 /* How values are renewed: by a clock, where the reads are frequent enough to show one; and whether
  * each row has a new one at the pace at which they are made, so that all are of one age. */
@@ -312,8 +256,9 @@ static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const
         return false;
     find_changes(&c, origin, s, from, n, MAX_TICKS);
     *alike = in_step(s, from, n, renewal_s);
-    return shows_phase(&c, renewal_s) &&
-           (lmw_clock_learn(f, &c, renewal_s, 0.005) || lmw_clock_learn(f, &c, renewal_s, 0.04));
+    bool told = s->info.period_ns != LMW_NULL && s->info.period_ns > 0;
+    return shows_phase(&c, renewal_s) && ((told && lmw_clock_learn(f, &c, renewal_s, 0.005)) ||
+                                          lmw_clock_learn(f, &c, renewal_s, 0.04));
 }
 
 /* When the value was made that was first seen at t_s, since_s after the read before. */
@@ -346,17 +291,21 @@ static double nearest_row_s(const struct series *s, int64_t from, int64_t n)
 /* A value that is shown again is old, unless it has been shown for so long that it must have been
  * made anew. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
-                        double renewal_s)
+                        const struct renewal *renewal)
 {
     struct clock_fit clock;
+    double renewal_s = renewal->every_s;
     double window_s = s->info.window_ns > 0 ? (double)s->info.window_ns * 1e-9 : MOMENT_S;
     double nearest = window_s / (MAX_OPEN - 2), used_s = -HUGE_VAL, sd_s;
     bool alike, has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike);
     if (alike && !has_clock)
         out->shift_max_s = renewal_s;
+    double row_s = nearest_row_s(s, from, n);
+    bool by_edges = renewal_s == 0 && s->info.window_ns == 0 &&
+                    (renewal->likely_s > 0 || renewal->most_s < row_s);
     bool unplaced = renewal_s == 0 && (s->info.window_ns == LMW_NULL || s->age_s > 0);
-    if (unplaced)
-        out->shift_max_s = s->age_s > 0 ? s->age_s : nearest_row_s(s, from, n);
+    if (unplaced && !by_edges)
+        out->shift_max_s = fmin(s->age_s > 0 ? s->age_s : row_s, renewal->most_s);
     const struct sample *last = NULL;
     out->window_s = window_s;
     out->of_moment = s->info.window_ns <= 0;
@@ -372,6 +321,10 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
             continue;
         double age_s = alike ? 0 : renewal_s;
         double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
+        if (by_edges) {
+            made = t - renewal->likely_s / 2;
+            sd_s = (renewal->most_s - renewal->likely_s / 2) / SURE;
+        }
         made += unplaced ? AFTER_EDGE_S : 0;
         if (made - used_s < nearest)
             continue;

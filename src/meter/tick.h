@@ -4,6 +4,7 @@
 #define LMW_METER_TICK_H
 
 #include "meter/clock.h"
+#include "meter/renewal.h"
 #include "meter/span.h"
 
 enum { MAX_OPEN = 24, MAX_PART = 3 };
@@ -40,13 +41,9 @@ static inline double ticks_rel(const struct ticks *u, int64_t t_ns)
 /* Appends the updates seen among samples [from, n), at most MAX_TICKS in all. Samples must be
  * unbroken. */
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n);
-/* The same of power readings; renewal_s from lmw_ticks_renewal_s(), which is how often the values
- * near sample i are new: 0 where every read is news, or values that do not change do so because
- * power does not. */
+/* The same of power readings, which are renewed so. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
-                        double renewal_s);
-double lmw_ticks_renewal_s(const struct series *s, const struct known_spans *known, int64_t first,
-                           int64_t i);
+                        const struct renewal *renewal);
 /* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where that
  * is more. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n);

@@ -402,6 +402,32 @@ static void powers_of_the_moment_are_cut_at_the_marks(void **state)
     }
 }
 
+/* Queries that differ and idle power that does not: a sensor of the moment repeats itself and is
+ * new every millisecond all the same, which its edges show. One that is renewed every 100 ms is late
+ * behind each of them, and what changes at all keeps its clock. */
+static void repeated_powers_may_be_of_a_fast_sensor(void **state)
+{
+    static const struct {
+        double renewed_s, query_s, p95;
+        bool unstated;
+    } is[] = {{0.001, 0.125, 0.005, false},
+              {0.001, 0.125, 0.005, true},
+              {0.001, 0.25, 0.005, false},
+              {0.1, 0.25, 0.15, true},
+              {0.1, 0.5, 0.06, true}};
+    for (int i = 0; i < 5; i++) {
+        struct figure f =
+            of_a_mean("moment, queries differ", 0, is[i].renewed_s, is[i].query_s, 0.3);
+        f.sim.mark_reads = false;
+        f.sim.noise = 0;
+        f.sim.vary = 0.4;
+        f.sim.unstated = is[i].unstated;
+        f.told_s = 0;
+        f.p95 = is[i].p95;
+        check(&f);
+    }
+}
+
 /* The same meter on a sampler that now and then comes a second late. */
 static void a_stalling_sampler_is_covered(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_window_that_cannot_be_learned_is_in_the_bounds),
         cmocka_unit_test(long_queries_and_slow_meters),
         cmocka_unit_test(powers_of_the_moment_are_cut_at_the_marks),
+        cmocka_unit_test(repeated_powers_may_be_of_a_fast_sensor),
         cmocka_unit_test(a_stalling_sampler_is_covered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
