@@ -245,20 +245,46 @@ static const double AFTER_EDGE_S = 1e-9;
  * them from an edge (filter.c). */
 static const double SURE = 1.75;
 
+/* A quantile of the time between rows. */
+static double row_s(const struct series *s, int64_t from, int64_t n, double q)
+{
+    double d[MAX_TICKS];
+    size_t k = 0;
+    for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
+        d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
+    return k > 0 ? lmw_quantile(d, k, q) : 0;
+}
+
+/* Whether enough reads fell closer together than half a period: where all that is seen of each
+ * renewal is that it was in the greater part of a period, two phases far apart may suit all. */
+static bool shows_one_phase(const struct changes *c, double period_s)
+{
+    int narrow = 0;
+    for (int i = 0; i < c->n; i++)
+        narrow += c->v[i].hi_s - c->v[i].lo_s < 0.55 * period_s;
+    return narrow * 10 >= c->n;
+}
+
 /* How values are renewed: by a clock, where the reads are frequent enough to show one; and whether
  * each row has a new one at the pace at which they are made, so that all are of one age. */
 static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const struct series *s,
-                          int64_t from, int64_t n, double renewal_s, bool *alike)
+                          int64_t from, int64_t n, double renewal_s, bool *alike,
+                          double *shared_sd_s)
 {
     struct changes c;
     *alike = false;
+    *shared_sd_s = 0;
     if (renewal_s == 0)
         return false;
     find_changes(&c, origin, s, from, n, MAX_TICKS);
-    *alike = in_step(s, from, n, renewal_s);
     bool told = s->info.period_ns != LMW_NULL && s->info.period_ns > 0;
-    return shows_phase(&c, renewal_s) && ((told && lmw_clock_learn(f, &c, renewal_s, 0.005)) ||
-                                          lmw_clock_learn(f, &c, renewal_s, 0.04));
+    bool has_clock = shows_phase(&c, renewal_s) && shows_one_phase(&c, renewal_s) &&
+                     ((told && lmw_clock_learn(f, &c, renewal_s, 0.005)) ||
+                      lmw_clock_learn(f, &c, renewal_s, 0.04));
+    bool pace = !has_clock && in_step(s, from, n, renewal_s);
+    *alike = pace && row_s(s, from, n, 0.9) - row_s(s, from, n, 0.1) < 0.2 * renewal_s;
+    *shared_sd_s = has_clock ? f->shift_sd_s : pace && !*alike ? renewal_s / SQRT12 : 0;
+    return has_clock;
 }
 
 /* When the value was made that was first seen at t_s, since_s after the read before. */
@@ -277,17 +303,6 @@ static double made_at(const struct clock_fit *f, bool has_clock, double t_s, dou
     return t_s - age / 2;
 }
 
-/* The time between rows that are news, where nobody says how often they are: a value is older than
- * that when it is read only where renewals come later still, which would show. */
-static double nearest_row_s(const struct series *s, int64_t from, int64_t n)
-{
-    double d[MAX_TICKS];
-    size_t k = 0;
-    for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
-        d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
-    return k > 0 ? lmw_quantile(d, k, 0.1) : 0;
-}
-
 /* A value that is shown again is old, unless it has been shown for so long that it must have been
  * made anew. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
@@ -297,15 +312,19 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
     double renewal_s = renewal->every_s;
     double window_s = s->info.window_ns > 0 ? (double)s->info.window_ns * 1e-9 : MOMENT_S;
     double nearest = window_s / (MAX_OPEN - 2), used_s = -HUGE_VAL, sd_s;
-    bool alike, has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike);
-    if (alike && !has_clock)
+    double shared_sd_s;
+    bool alike,
+        has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike, &shared_sd_s);
+    if (alike)
         out->shift_max_s = renewal_s;
-    double row_s = nearest_row_s(s, from, n);
+    out->shift_sd_s = fmax(out->shift_sd_s, shared_sd_s);
+    /* A value is older than that only where renewals come later still, which would show. */
+    double nearest_row_s = row_s(s, from, n, 0.1);
     bool by_edges = renewal_s == 0 && s->info.window_ns == 0 &&
-                    (renewal->likely_s > 0 || renewal->most_s < row_s);
+                    (renewal->likely_s > 0 || renewal->most_s < nearest_row_s);
     bool unplaced = renewal_s == 0 && (s->info.window_ns == LMW_NULL || s->age_s > 0);
     if (unplaced && !by_edges)
-        out->shift_max_s = fmin(s->age_s > 0 ? s->age_s : row_s, renewal->most_s);
+        out->shift_max_s = fmin(s->age_s > 0 ? s->age_s : nearest_row_s, renewal->most_s);
     const struct sample *last = NULL;
     out->window_s = window_s;
     out->of_moment = s->info.window_ns <= 0;

@@ -428,6 +428,25 @@ static void repeated_powers_may_be_of_a_fast_sensor(void **state)
     }
 }
 
+/* Polls that are no more frequent than renewals, give or take a quarter, tell next to nothing of the
+ * phase: two that are far apart may suit all of them, and the one that was taken for the clock was
+ * wrong for a fifth of the spans, whose repeated values passed for new ones. */
+static void polls_in_pace_with_the_renewals(void **state)
+{
+    static const double query_s[] = {2.5, 10};
+    for (int i = 0; i < 4; i++) {
+        struct figure f =
+            of_a_mean("mean of 0.5 s, polls in pace", 0.5, 0.05, query_s[i / 2], 0.3);
+        f.sim.mark_reads = false;
+        f.sim.noise = i % 2 ? 0.05 : 0;
+        f.sim.n_query = 150;
+        f.sim.seed = 2;
+        f.p95 = 0.005;
+        f.max_width = 0.01;
+        check(&f);
+    }
+}
+
 /* The same meter on a sampler that now and then comes a second late. */
 static void a_stalling_sampler_is_covered(void **state)
 {
@@ -476,6 +495,7 @@ int main(void)
         cmocka_unit_test(long_queries_and_slow_meters),
         cmocka_unit_test(powers_of_the_moment_are_cut_at_the_marks),
         cmocka_unit_test(repeated_powers_may_be_of_a_fast_sensor),
+        cmocka_unit_test(polls_in_pace_with_the_renewals),
         cmocka_unit_test(a_stalling_sampler_is_covered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
