@@ -21,6 +21,9 @@
  * of W's error, and where it may be up to a row's time old each W is given the age that suits it
  * best.
  *
+ * A mean may forget slowly instead: the share is then of exp(-age / constant). It is taken where it
+ * leaves clearly less than every W.
+ *
  * The likeliest is believed, is `sure`, only if the load tells at all, if every W that explains the
  * readings not significantly worse is within a factor of 1.5, or is 50 ms or less, and if readings
  * whose windows hold an edge are explained about as well as others: else they are no means.
@@ -56,6 +59,7 @@ struct lag {
     double max_age_s;                          /* they may have been so old when they were read */
     double made_sd_s;                          /* of when they were made */
     double memory_s;                           /* of the residues */
+    bool forgets; /* it is asked for means that forget slowly, with a window for time constant */
 };
 
 /* ---- what ran, and what was read ---- */
@@ -206,29 +210,56 @@ static void solve(const struct sums *s, struct solved *out)
     out->left = fmax(out->left, 1e-12 * s->yy);
 }
 
+/* What an exponential mean with time constant w is at t_s, which was `was` at last_s. The first `at`
+ * stretches had ended then. */
+static double remembered(const struct stretches *x, double w, double last_s, double was,
+                         double t_s, int *at)
+{
+    double now = was * exp((last_s - t_s) / w);
+    for (int i = *at; i < x->n && x->start_s[i] < t_s; i++) {
+        double a = fmax(x->start_s[i], last_s), b = fmin(x->end_s[i], t_s);
+        now += exp((b - t_s) / w) - exp((a - t_s) / w);
+        *at += x->end_s[i] <= t_s;
+    }
+    return now;
+}
+
 /* Where a pass over the readings is: how many stretches of each kind had started by the ends and
- * the begins of their windows. */
+ * the begins of their windows; of a mean that forgets, what it was last. */
 struct cursor {
     int i, whole[2], decode[2];
+    double last_s, was[2];
 };
+
+/* How much of the mean over w that ends at t_s, or forgets with w, each kind of stretch is. */
+static void shares(const struct lag *l, double w, double t_s, struct cursor *c, double share[2])
+{
+    if (l->forgets) {
+        double last_s = c->last_s != 0 ? c->last_s : l->start_s;
+        share[0] = c->was[0] = remembered(&l->whole, w, last_s, c->was[0], t_s, &c->whole[0]);
+        share[1] = c->was[1] = remembered(&l->decode, w, last_s, c->was[1], t_s, &c->decode[0]);
+        c->last_s = t_s;
+        return;
+    }
+    share[0] =
+        (ran_until(&l->whole, t_s, &c->whole[1]) - ran_until(&l->whole, t_s - w, &c->whole[0])) /
+        w;
+    share[1] = (ran_until(&l->decode, t_s, &c->decode[1]) -
+                ran_until(&l->decode, t_s - w, &c->decode[0])) /
+               w;
+}
 
 /* The next reading as a mean over w, of age_s when it was read; false at the end. Windows that
  * begin long before all that is known are left out. */
 static bool next_row(const struct lag *l, double w, double age_s, struct cursor *c, struct row *r)
 {
+    double share[2];
     for (; c->i < l->n; c->i++) {
         double t = l->t_s[c->i] - age_s;
         if (t - w < l->start_s - w / 2)
             continue;
-        r->t_s = t;
-        r->k = 1;
-        r->a =
-            (ran_until(&l->whole, t, &c->whole[1]) - ran_until(&l->whole, t - w, &c->whole[0])) /
-            w;
-        r->b = (ran_until(&l->decode, t, &c->decode[1]) -
-                ran_until(&l->decode, t - w, &c->decode[0])) /
-               w;
-        r->y = l->w[c->i++];
+        shares(l, w, t, c, share);
+        *r = (struct row){t, 1, share[0], share[1], l->w[c->i++]};
         return true;
     }
     return false;
@@ -353,12 +384,49 @@ static void try_all(struct tried *x, const struct lag *l, bool fine)
     }
 }
 
+/* What n time constants from `least_s` on leave, each `ratio` times the one before. Returns which
+ * leaves least. */
+static int try_forgetting(struct lag *l, double least_s, double ratio, int n, double left[])
+{
+    double all;
+    int best = 0;
+    l->forgets = true;
+    for (int i = 0; i < n; i++) {
+        left[i] = unexplained(l, least_s * pow(ratio, i), &all);
+        best = left[i] < left[best] ? i : best;
+    }
+    l->forgets = false;
+    return best;
+}
+
+/* Whether a mean that forgets slowly leaves clearly less than the best window, of which `alike` times
+ * as much is alike: then its time constant, and how far that may be off. */
+static void search_forgetting(struct lag *l, double least, double alike, struct lag_window *out)
+{
+    enum { N_COARSE = 74, N_ABOUT = 33 };
+    const double coarse = 1.1, fine = 1.01, least_s = 0.05; /* to 53 s */
+    double left[N_COARSE], lo_s = HUGE_VAL, hi_s = 0;
+    int best = try_forgetting(l, least_s, coarse, N_COARSE, left);
+    if (left[best] >= least / alike)
+        return;
+    double from_s = least_s * pow(coarse, best) * pow(fine, -0.5 * (N_ABOUT - 1));
+    best = try_forgetting(l, from_s, fine, N_ABOUT, left);
+    for (int i = 0; i < N_ABOUT; i++) {
+        double w = from_s * pow(fine, i);
+        lo_s = left[i] <= left[best] * alike ? fmin(lo_s, w) : lo_s;
+        hi_s = left[i] <= left[best] * alike ? fmax(hi_s, w) : hi_s;
+    }
+    out->forget_s = from_s * pow(fine, best);
+    out->error_s = (hi_s - lo_s + l->made_sd_s) / 2;
+}
+
 static void search(struct lag *l, int n_span, struct lag_window *out)
 {
     struct tried x;
     struct residues rest;
     double n_edge = fmin(l->n, 4 * n_span); /* and no more of them tell where the window ends */
     l->memory_s = 0;
+    l->forgets = false;
     try_all(&x, l, false);
     look_at_residues(l, x.w[x.best], &rest);
     l->memory_s = rest.last_s;
@@ -376,11 +444,16 @@ static void search(struct lag *l, int n_span, struct lag_window *out)
     out->most_s = fmin(hi_s * RATIO, MOST_S);
     if (n_span < MIN_SPANS || l->n < 4 * MIN_SPANS)
         return;
+    double memory_s = l->memory_s, alike = 1 + F_ALIKE / fmax(2, n_edge - 3);
     l->memory_s = 0;
     look_at_residues(l, best_s, &rest);
-    out->sure = (hi_s <= 1.5 * lo_s || hi_s <= MOMENT_S) && (moment || !is_no_mean(&rest));
-    out->window_ns = moment ? 0 : llround(best_s * 1e9);
+    l->memory_s = memory_s;
     out->error_s = moment ? 0 : (hi_s - lo_s + l->made_sd_s) / 2;
+    if (!moment)
+        search_forgetting(l, least, alike, out);
+    out->sure = out->forget_s > 0 ||
+                ((hi_s <= 1.5 * lo_s || hi_s <= MOMENT_S) && (moment || !is_no_mean(&rest)));
+    out->window_ns = moment ? 0 : llround(best_s * 1e9);
 }
 
 void lmw_lag_learn(const struct series *s, int64_t first, int64_t n,

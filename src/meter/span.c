@@ -2,7 +2,8 @@
  *
  * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates
  * (fit.c). So is a power source's whose readings are of the moment or means of a time that is
- * stated or was learned (lag.c), but for the middle of a long span; another's is the integral of
+ * stated or was learned (lag.c), but for the middle of a long span; of a mean that forgets slowly it
+ * is what the straight lines hold and what it has still to show; another's is the integral of
  * the straight lines between its readings, cut at the edges, with bounds for a mean of up to a
  * second. Either has none, with the reason, when the samples around the span are missing or broken;
  * and is pending until the source has moved past the end. Bounds are clamped by what a counter that
@@ -373,6 +374,47 @@ static void add_lines(struct sum *sum, const struct series *s, const struct arou
     sum->var += (s->info.window_ns == 0 ? 24 : 4) * var;
 }
 
+/* What a mean m that forgets with a time constant was made of: P = m + forget x dm/dt, so of the
+ * energy it is the lines' and what it has still to show at the end, less that at the start. At an
+ * edge the line between two readings has a kink, of a power that is in neither. */
+static void add_forgetting(struct sum *sum, const struct series *s, const struct around *a,
+                           int64_t from_ns, int64_t to_ns)
+{
+    double at[2] = {0}, steps = 0, var = 0;
+    int64_t edge_ns[2] = {from_ns + llround(a->renewal_s * 0.5e9),
+                          to_ns + llround(a->renewal_s * 0.5e9)};
+    sum->uj += integrate(s, a, edge_ns[0], edge_ns[1], &var);
+    const struct sample *p = series_at(s, a->before);
+    for (int64_t i = a->before + 1; i <= a->after; i++) {
+        const struct sample *q = series_at(s, i);
+        if (q->flags & S_NONE)
+            continue;
+        for (int k = 0; k < 2; k++) {
+            if (p->t_ns <= edge_ns[k])
+                at[k] = q->t_ns > edge_ns[k] ? power_at(p, q, edge_ns[k]) : (double)q->v;
+            double near_s = fabs((double)(q->t_ns - edge_ns[k]) * 1e-9);
+            if (near_s < 1.5 * fmax(a->renewal_s, (double)(q->t_ns - p->t_ns) * 1e-9))
+                steps = fmax(steps, fabs((double)(q->v - p->v)));
+        }
+        p = q;
+    }
+    double half = a->lag.error_s * fabs(at[1] - at[0]) * 1e3, kink = a->lag.forget_s * steps * 1e3;
+    sum->uj = fmax(0, sum->uj + a->lag.forget_s * (at[1] - at[0]) * 1e3);
+    sum->var += 4 * var + kink * kink + half * half;
+}
+
+/* A mean that forgets tells little of a span shorter than its time constant, and lines between
+ * readings nothing of one that holds no three of them: of these it is known that next to nothing is
+ * left after 4.6 constants (1 %). */
+static void forget_no_less(struct around *a, const struct lmw_span *span)
+{
+    double length_s = (double)(span->end_ns - span->start_ns) * 1e-9;
+    if (a->lag.forget_s > 0 && length_s < fmax(a->lag.forget_s, 3 * a->renewal_s)) {
+        a->unsure = true;
+        a->lag.most_s = 4.6 * a->lag.forget_s;
+    }
+}
+
 /* Whether it is known what a reading speaks for: a window of known length, or the moment. */
 static bool is_fitted(const struct series *s)
 {
@@ -509,8 +551,16 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
     int64_t split_ns = span->first_ns != LMW_NULL ? span->first_ns : span->start_ns;
     double step_uj = lmw_ticks_step(s, a->before, a->after + 1) *
                      (double)(span->end_ns - span->start_ns) * 1e-6;
-    bool ok = add_fits(part, s, n, a, known, span, split_ns);
-    if (a->unsure && !(ok && is_resolved(part, step_uj))) {
+    bool forgets = a->lag.forget_s > 0;
+    bool ok = forgets || add_fits(part, s, n, a, known, span, split_ns);
+    if (forgets) { /* of the whole no more is unsure than of its ends */
+        add_forgetting(&part[1], s, a, span->start_ns, span->end_ns);
+        struct sum prefill = {0};
+        add_forgetting(&prefill, s, a, span->start_ns, split_ns);
+        part[0].uj = fmin(prefill.uj, part[1].uj);
+        part[1].uj -= part[0].uj;
+    }
+    if (a->unsure && !forgets && !(ok && is_resolved(part, step_uj))) {
         memset(part, 0, sizeof part);
         add_lines(&part[0], s, a, span->start_ns, split_ns);
         add_lines(&part[1], s, a, split_ns, span->end_ns);
@@ -521,7 +571,7 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
         invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
         return;
     }
-    if (!a->unsure && !is_resolved(part, step_uj)) {
+    if (!forgets && !a->unsure && !is_resolved(part, step_uj)) {
         invalid(out, "unresolved: no reading of %.40s tells of so short a span", s->info.name);
         return;
     }
@@ -532,8 +582,10 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
     out->energy_uj = whole(uj);
     half += step_uj;
     double lower_uj = fmax(0, uj - half), upper_uj = uj + half;
-    widen(s, a, span, &lower_uj, &upper_uj);
-    unsure_window(s, a, span, &lower_uj, &upper_uj);
+    if (!forgets)
+        widen(s, a, span, &lower_uj, &upper_uj);
+    if (!forgets || a->unsure)
+        unsure_window(s, a, span, &lower_uj, &upper_uj);
     out->lower_uj = whole(lower_uj);
     out->upper_uj = whole(upper_uj);
     out->power_max_mw = whole(max_reading_mw(s, a, span));
@@ -629,12 +681,13 @@ void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known
     out->method = method_of(s);
     if (!is_covered(s, n, final, span, &a, out))
         return;
-    if (a.unsure)
-        read_on(s, n, span, &a);
     if (s->info.reading == LMW_POWER) {
         struct renewal renewal;
         lmw_renewal_learn(&renewal, s, known, lmw_series_first(s, n), a.after);
         a.renewal_s = renewal.every_s;
+        forget_no_less(&a, span);
+        if (a.unsure)
+            read_on(s, n, span, &a);
         from_power(s, n, &a, known, span, out);
     } else {
         from_counter(s, n, &a, known, span, out);

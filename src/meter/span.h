@@ -15,7 +15,8 @@ struct lag_window {
     bool sure;         /* no other is nearly as likely */
     double error_s;    /* either way, of one that is sure */
     double most_s;     /* what it is at most, of one that is not */
-    double age_s;      /* readings may have been so old when they were read */
+    double forget_s; /* the time constant of a mean that forgets slowly, and has no window; or 0 */
+    double age_s;    /* readings may have been so old when they were read */
 };
 /* Spans asked for or announced, by start: they say which stretches between change points are
  * alike. */

@@ -30,6 +30,7 @@ struct sim {
     bool power;      /* a power meter */
     double window_s; /* its readings are means of so long; 0: of the moment */
     bool unstated;   /* and the meter is not told */
+    bool forgets;    /* they are exponential means with window_s for time constant instead */
     double
         stall_s; /* one poll in twenty comes up to this late, and those due meanwhile not at all */
     bool as_made;   /* a row for each update, instead of polls */
@@ -121,6 +122,20 @@ static int sim_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The exponential mean at t, mW: of what is longer ago than 12 time constants nothing is left. */
+static double sim_remembered(const struct sim *s, double t)
+{
+    double mean = 0, w = s->window_s, last_w = 0;
+    for (size_t i = 0; i + 1 < s->n && s->t[i] < t; i++) {
+        if (s->t[i + 1] < t - 12 * w)
+            continue;
+        double a = fmax(s->t[i], t - 12 * w), b = fmin(s->t[i + 1], t);
+        last_w = (s->e[i + 1] - s->e[i]) / (s->t[i + 1] - s->t[i]);
+        mean += last_w * (exp((b - t) / w) - exp((a - t) / w));
+    }
+    return mean / (1 - exp(-fmin(t, 12 * w) / w)) * 1e3;
+}
+
 /* What is shown from an update at t on: uJ, or mW. */
 static int64_t sim_shown(const struct sim *s, double t)
 {
@@ -131,6 +146,8 @@ static int64_t sim_shown(const struct sim *s, double t)
         uj -= uj % step;
         return s->wrap_uj ? uj % s->wrap_uj : uj;
     }
+    if (s->forgets)
+        return (int64_t)sim_remembered(s, t) / step * step;
     double window = s->window_s > 0 ? s->window_s : 0.001, from = t > window ? t - window : 0;
     int64_t mw = (int64_t)((sim_energy_at(s, t) - sim_energy_at(s, from)) / (t - from) * 1e3);
     return mw - mw % step;
