@@ -12,6 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under a sanitizer every fifth row: with the unit tests of the scorers these reach each line that
+ * all rows reach. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { STEP = 5 };
+static const char sampled[] = " (of every 5th row)";
+#else
+enum { STEP = 1 };
+static const char sampled[] = "";
+#endif
+
 static const char *text(const json_t *row, const char *key)
 {
     const char *s = json_string_value(json_object_get(row, key));
@@ -51,17 +61,18 @@ static size_t compare(const char *name, const json_t *row, const struct lmw_scor
 static int score_next(const char *name, const struct lmw_scorer *scorer, size_t *same, size_t *n)
 {
     json_error_t e;
-    json_t *rows = json_loadf(stdin, JSON_DISABLE_EOF_CHECK, &e), *row;
-    size_t i, agree = 0, rows_n = json_array_size(rows);
+    json_t *rows = json_loadf(stdin, JSON_DISABLE_EOF_CHECK, &e);
+    size_t agree = 0, looked = 0, rows_n = json_array_size(rows);
     if (rows_n == 0 || !scorer) {
         fprintf(stderr, "%s: no rows (%s) or no such scorer\n", name, e.text);
         return 1;
     }
-    json_array_foreach(rows, i, row) agree += compare(name, row, scorer);
-    printf("%s: %zu of %zu verdicts agree: %.2f %%\n", name, agree, rows_n,
-           100 * (double)agree / (double)rows_n);
+    for (size_t i = 0; i < rows_n; i += STEP, looked++)
+        agree += compare(name, json_array_get(rows, i), scorer);
+    printf("%s: %zu of %zu verdicts agree: %.2f %%%s\n", name, agree, looked,
+           100 * (double)agree / (double)looked, sampled);
     *same += agree;
-    *n += rows_n;
+    *n += looked;
     json_decref(rows);
     return 0;
 }
@@ -75,7 +86,7 @@ int main(int argc, char **argv)
         for (; f + 1 < argc && strcmp(argv[f + 1], scorer) == 0 && !failed; f += 2)
             failed = score_next(argv[f], lmw_scorer_find(scorer, NULL), &same, &n);
         double percent = 100 * (double)same / (double)n;
-        printf("%s: %zu of %zu verdicts agree: %.2f %%\n", scorer, same, n, percent);
+        printf("%s: %zu of %zu verdicts agree: %.2f %%%s\n", scorer, same, n, percent, sampled);
         failed |= !(percent >= 99.5);
     }
     return failed;
