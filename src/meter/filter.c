@@ -174,7 +174,8 @@ static void filter_count(struct filter *f, const struct tick *u, bool changes)
     }
     double late = most * u->sd_s;
     double var = f->step * f->step / 12 + late * late + 1 +
-                 (other * other + f->c[P][P]) * f->c[SHIFT][SHIFT];
+                 (other * other + f->c[P][P]) * f->c[SHIFT][SHIFT] +
+                 other * other * f->x[SHIFT] * f->x[SHIFT];
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
     filter_learn(f, h, h[E] + w * h[SHIFT], var, u->e_uj - (f->x[E] + w * f->x[SHIFT]));
@@ -251,12 +252,13 @@ static enum next pass_next(const struct pass *a, double *t_s)
 }
 
 /* Whether power may have changed within the uncertainty of when the reading was made. */
-static bool is_near_point(const struct pass *a, double shift_var)
+static bool is_near_point(const struct pass *a, double later_s, double shift_var)
 {
     const struct tick *u = &a->u->v[a->i_tick];
     double sure_s = 1.75 * sqrt(u->sd_s * u->sd_s + shift_var), t_s = u->t_s + a->shift_s;
-    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > t_s - a->u->window_s - sure_s) ||
-           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < t_s + sure_s);
+    double from_s = t_s + fmin(0, later_s) - sure_s, to_s = t_s + fmax(0, later_s) + sure_s;
+    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > from_s - a->u->window_s) ||
+           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < to_s);
 }
 
 void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points *p,
@@ -284,11 +286,11 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
         } else if (k == NEXT_TICK && counts) {
             if (a.i_part < u->n_part && u->part[a.i_part].from == a.i_tick)
                 shift_begin(f, &u->part[a.i_part++], t, -shift_s);
-            filter_count(f, &u->v[a.i_tick], is_near_point(&a, f->c[SHIFT][SHIFT]));
+            filter_count(f, &u->v[a.i_tick], is_near_point(&a, f->x[SHIFT], f->c[SHIFT][SHIFT]));
             a.i_tick++;
         } else if (k == NEXT_TICK) {
             filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, t, u->window_s,
-                         is_near_point(&a, 0));
+                         is_near_point(&a, 0, 0));
             a.i_tick++;
         } else {
             const struct point *x = &p->v[a.i_point++];
