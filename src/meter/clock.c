@@ -3,49 +3,28 @@
  * polygon, and every point of it is as likely as any other: its centre of mass is the clock, and
  * its second moments are what is not known of it.
  *
+ * Reads that showed the value again, up to `until`, leave one too: k + 1 came later. The next change
+ * says the same, unless its own lo and hi are so far apart that any phase would do; then, where reads
+ * are as seldom as updates, these are what tells.
+ *
  * Which k a change has must be known first. T is tried on a grid whose step moves the farthest
- * update by an eighth of a period, with strips that are wider by as much as that may be off, and
- * phases by greedy intersection; the box of what the changes deny least is what the strips then
- * cut. (On the grid alone the polygon may be thinner than a step: what is left of it there is
- * smaller than it is, and beside its centre.) Every change is of another update, and changes that
- * follow each other at once are of neighbours, else the k are wrong.
+ * update by an eighth of a period. For each T the reads deny arcs of the circle of phases, made
+ * shorter by as much as T may be off, and the longest arc that the fewest deny is a seed: where the
+ * strips are cut that its middle lies in. (On the grid alone the polygon may be thinner than a step:
+ * what is left of it there is smaller than it is, and beside its centre.) Periods that differ by
+ * more than the grid's arcs show may suit as well; so the grid has parts, each with its seed, and of
+ * the polygons that the fewest changes deny the largest is the likeliest. Every change is of another
+ * update, and changes that follow each other at once are of neighbours, else the k are wrong.
  *
  * Strips are widened step by step when the counter's clock jitters, until none denies it. */
 #include "meter/clock.h"
 
 #include <math.h>
 
-/* Of the polygon; more cuts are done without. */
-enum { MAX_CORNER = 64 };
+/* Of the polygon; more cuts are done without. And the phases that are told apart on the grid. */
+enum { MAX_CORNER = 64, N_PHASE = 64 };
 /* What half a step of the grid moves the farthest update by, in periods. */
 static const double GRID_SLACK = 1.0 / 16;
-
-/* What is left of the phases when the clock ticks every T: [lo, hi] at the first change of the
- * order, and how many changes deny it. */
-struct phase {
-    double lo_s, hi_s;
-    int n_deny;
-};
-
-static struct phase phase_of(const struct changes *c, double period_s, double slack_s)
-{
-    const struct change *x = &c->v[c->order[0]];
-    struct phase p = {fmax(x->lo_s, x->hi_s - period_s) - slack_s, x->hi_s + slack_s, 0};
-    for (int i = 1; i < c->n; i++) {
-        x = &c->v[c->order[i]];
-        /* The update last before hi is the one that was seen. */
-        double at = floor((x->hi_s + slack_s - (p.lo_s + p.hi_s) / 2) / period_s) * period_s;
-        double lo = fmax(p.lo_s, x->lo_s - slack_s - at);
-        double hi = fmin(p.hi_s, x->hi_s + slack_s - at);
-        if (lo < hi) {
-            p.lo_s = lo;
-            p.hi_s = hi;
-        } else {
-            p.n_deny++;
-        }
-    }
-    return p;
-}
 
 /* Narrow strips first: once they have pinned the phase, none of the wide ones can be taken for
  * its neighbour. */
@@ -150,52 +129,142 @@ static int n_miscounted(const struct changes *c, const struct moments *at, doubl
     return n;
 }
 
+/* Whether it adds anything that no update came between hi_s and until_s of change i: the next one
+ * says so itself, but where its own strip is so wide that it says nothing. */
+static bool tells_none(const struct changes *c, int i, double period_s, double slack_s)
+{
+    const struct change *x = &c->v[i];
+    double none_s = x->until_s - x->hi_s;
+    bool next_says = i + 1 < c->n && x[1].hi_s - x[1].lo_s + 2 * slack_s < period_s;
+    return none_s > 2 * slack_s && none_s < period_s && !next_says;
+}
+
+static double region_area(const struct region *r)
+{
+    double area = 0;
+    for (int i = 1; i + 1 < r->n; i++)
+        area += (r->a[i] - r->a[0]) * (r->t[i + 1] - r->t[0]) -
+                (r->a[i + 1] - r->a[0]) * (r->t[i] - r->t[0]);
+    return area / 2;
+}
+
+/* Keeps what puts update k no earlier than lo, and update `last` no later than hi. False when that
+ * is nothing: then the region stays what it was. */
+static bool region_hold(struct region *r, double k, double lo, double last, double hi)
+{
+    struct region before = *r;
+    region_cut(r, 1, k, lo);
+    region_cut(r, -1, last, hi);
+    if (r->n >= 3 && region_area(r) > 0)
+        return true;
+    *r = before;
+    return false;
+}
+
 /* What all changes leave of the box. Returns how many deny what the narrower ones left. */
 static int region_of(struct region *r, const struct changes *c, const struct moments *at,
                      double period_s, double slack_s)
 {
     int n_deny = 0;
-    for (int i = 0; i < c->n && r->n + 2 <= MAX_CORNER; i++) {
+    for (int i = 0; i < c->n && r->n + 4 <= MAX_CORNER; i++) {
         const struct change *x = &c->v[c->order[i]];
-        double k;
-        if (!update_of(x, at, period_s, slack_s, &k))
+        double hi = x->hi_s + slack_s, until = x->until_s - slack_s, k;
+        if (update_of(x, at, period_s, slack_s, &k))
+            n_deny += !region_hold(r, k, x->lo_s - slack_s - k * period_s, k, hi - k * period_s);
+        if (!tells_none(c, c->order[i], period_s + at->t, slack_s))
             continue;
-        struct region before = *r;
-        region_cut(r, 1, k, x->lo_s - slack_s - k * period_s);
-        region_cut(r, -1, k, x->hi_s + slack_s - k * period_s);
-        if (r->n < 3 || !(region_moments(r).area > 0)) {
-            *r = before;
-            n_deny++;
-        }
+        k = floor(((x->hi_s + x->until_s) / 2 - at->a) / (period_s + at->t));
+        n_deny += !region_hold(r, k + 1, until - (k + 1) * period_s, k, hi - k * period_s);
     }
     return n_deny;
 }
 
-/* Where on the grid the changes deny least: the box of it. */
-static void search_grid(struct region *box, const struct changes *c, double period_s, double reach,
+/* ---- the grid ---- */
+
+/* No update lies in (from, to): one more says so of the phases there. */
+static void deny_arc(int more[], double from_s, double to_s, double period_s)
+{
+    if (to_s <= from_s)
+        return;
+    double at = from_s / period_s;
+    at = (at - floor(at)) * N_PHASE - 0.5;
+    int first = (int)ceil(at), end = (int)ceil(at + fmin(1, (to_s - from_s) / period_s) * N_PHASE);
+    more[first < 0 ? 0 : first]++; /* less than half a cell too many */
+    more[end]--;
+}
+
+/* Phases that the fewest deny when the clock ticks every T. */
+struct run {
+    int n_deny, n; /* n phases side by side */
+    double middle; /* of N_PHASE */
+};
+
+static struct run least_denied(const struct changes *c, double origin_s, double period_s,
+                               double slack_s)
+{
+    int more[2 * N_PHASE + 1] = {0}, deny[N_PHASE], level = 0, least = 2 * c->n + 1;
+    for (int i = 0; i < c->n; i++) {
+        const struct change *x = &c->v[i];
+        double hi = x->hi_s + slack_s - origin_s;
+        deny_arc(more, hi, x->lo_s + period_s - slack_s - origin_s, period_s);
+        if (tells_none(c, i, period_s, slack_s))
+            deny_arc(more, hi, x->until_s - slack_s - origin_s, period_s);
+    }
+    for (int i = 0; i < N_PHASE; i++)
+        deny[i] = level += more[i];
+    for (int i = 0; i < N_PHASE; i++) {
+        deny[i] += level += more[N_PHASE + i];
+        least = deny[i] < least ? deny[i] : least;
+    }
+    struct run best = {.n_deny = least}, now = {0};
+    for (int i = 0; i < 2 * N_PHASE && best.n < N_PHASE; i++) {
+        now.n = deny[i % N_PHASE] == least ? now.n + 1 : 0;
+        if (now.n > best.n) {
+            best.n = now.n;
+            best.middle = i + 1 - 0.5 * now.n;
+        }
+    }
+    return best;
+}
+
+/* Where the changes deny least in one part of the grid. */
+struct seed {
+    struct run run;
+    double a, t;
+};
+/* The grid's parts, the least that any of it is denied, and all periods that are denied that. */
+enum { N_SEED = 5 };
+struct seeds {
+    int n, n_deny;
+    double t_lo, t_hi;
+    struct seed v[N_SEED];
+};
+
+static void search_grid(struct seeds *out, const struct changes *c, double period_s, double reach,
                         double slack_s)
 {
-    double n_period = (c->v[c->n - 1].hi_s - c->v[0].hi_s) / period_s;
-    int steps = (int)ceil(reach * n_period * 8), least = c->n + 1;
-    double a_lo = 0, a_hi = 0, t_lo = 0, t_hi = 0;
+    double from_s = c->v[0].hi_s, to_s = c->v[c->n - 1].hi_s, origin_s = (from_s + to_s) / 2;
+    int steps = (int)ceil(reach * (to_s - from_s) / period_s * 8);
     steps = steps < 4 ? 4 : steps;
+    *out = (struct seeds){.n = steps > 4 ? N_SEED : 1, .n_deny = 2 * c->n + 1};
+    for (int i = 0; i < out->n; i++)
+        out->v[i].run.n_deny = out->n_deny;
     double step_s = period_s * reach / steps;
-    for (int j = -steps; j <= steps; j++) {
-        struct phase p = phase_of(c, period_s + j * step_s, slack_s + GRID_SLACK * period_s);
-        if (p.n_deny > least)
+    for (int j = 0; j <= 2 * steps; j++) {
+        double t = (j - steps) * step_s;
+        struct run x = least_denied(c, origin_s, period_s + t, slack_s + GRID_SLACK * period_s);
+        struct seed *best = &out->v[j * out->n / (2 * steps + 1)];
+        if (x.n_deny < best->run.n_deny || (x.n_deny == best->run.n_deny && x.n > best->run.n))
+            *best = (struct seed){x, origin_s + x.middle / N_PHASE * (period_s + t), t};
+        if (x.n_deny > out->n_deny)
             continue;
-        if (p.n_deny < least) {
-            t_lo = j * step_s;
-            a_lo = HUGE_VAL;
-            a_hi = -HUGE_VAL;
-        }
-        least = p.n_deny;
-        t_hi = j * step_s;
-        a_lo = fmin(a_lo, p.lo_s);
-        a_hi = fmax(a_hi, p.hi_s);
+        out->t_lo = x.n_deny < out->n_deny ? t - step_s : out->t_lo;
+        out->t_hi = t + step_s;
+        out->n_deny = x.n_deny;
     }
-    region_box(box, a_lo, a_hi, t_lo - step_s, t_hi + step_s);
 }
+
+/* ---- the clock ---- */
 
 /* How likely the changes are were the clock a, t and its updates anywhere within slack_s of it: what
  * of that lies in each strip. Logarithm. */
@@ -256,19 +325,41 @@ static struct moments weigh_about(const struct moments *o, const struct changes 
     return m;
 }
 
-/* The polygon's centre, and how far every update can be from where that puts it. */
+/* What the changes leave about `at`, by the updates that its middle takes them for. Returns how
+ * many deny it. */
+static int moments_about(struct moments *m, const struct changes *c, const struct seeds *seeds,
+                         const struct seed *at, double period_s, double slack_s)
+{
+    struct region r;
+    region_box(&r, at->a - period_s / 2, at->a + period_s / 2, seeds->t_lo, seeds->t_hi);
+    int n_deny = region_of(&r, c, m, period_s, slack_s) + n_miscounted(c, m, period_s, slack_s);
+    *m = region_moments(&r);
+    return n_deny;
+}
+
+/* The centre of the polygon that the fewest deny, the largest of these, and how far every update
+ * can be from where that puts it. */
 static int fit_clock(struct clock_fit *f, const struct changes *c, double period_s, double reach,
                      double slack_s)
 {
-    struct region box, r;
-    search_grid(&box, c, period_s, reach, slack_s);
-    struct moments m = region_moments(&box);
-    int n_deny = 0;
-    for (int i = 0; i < 3; i++) { /* the better the clock, the surer which update was seen */
-        r = box;
-        n_deny = region_of(&r, c, &m, period_s, slack_s) + n_miscounted(c, &m, period_s, slack_s);
-        m = region_moments(&r);
+    struct seeds seeds;
+    struct moments m = {0};
+    int n_deny = 2 * c->n + 1, best = 0;
+    search_grid(&seeds, c, period_s, reach, slack_s);
+    for (int k = 0; k < seeds.n; k++) {
+        const struct seed *at = &seeds.v[k];
+        struct moments x = {.a = at->a, .t = at->t};
+        if (at->run.n_deny > seeds.n_deny)
+            continue;
+        int n = moments_about(&x, c, &seeds, at, period_s, slack_s);
+        if (n < n_deny || (n == n_deny && x.area > m.area)) {
+            n_deny = n;
+            best = k;
+            m = x;
+        }
     }
+    for (int i = 0; i < 2; i++) /* the better the clock, the surer which update was seen */
+        n_deny = moments_about(&m, c, &seeds, &seeds.v[best], period_s, slack_s);
     /* Of a clock that jitters no strip is certain, and not all of the polygon is as likely. The
      * first grid may be too coarse for what is. */
     for (int i = 0; slack_s > 0 && i < 3; i++)
@@ -283,14 +374,19 @@ static int fit_clock(struct clock_fit *f, const struct changes *c, double period
     return n_deny;
 }
 
-bool lmw_clock_learn(struct clock_fit *f, struct changes *c, double period_s, double reach)
+bool lmw_clock_learn(struct clock_fit *f, struct changes *c, double period_s, double sure)
 {
-    static const double slacks[] = {0, 0.004, 0.02, 0.05, 0.12};
+    /* So far from a guess only a clock that keeps time perfectly is told from chance. */
+    enum { WIDEST = 3 };
+    static const double slacks[] = {0, 0.004, 0.02, 0.05, 0.12},
+                        reaches[] = {5e-4, 5e-3, 0.04, 0.25};
     sort_changes(c);
     for (int i = 0; i < 5; i++) {
-        int n_deny = fit_clock(f, c, period_s, reach, slacks[i] * period_s);
-        if (n_deny == 0)
-            return true;
+        for (int k = 0; k < WIDEST + (i == 0); k++) {
+            if (reaches[k] >= sure &&
+                fit_clock(f, c, period_s, reaches[k], slacks[i] * period_s) == 0)
+                return true;
+        }
     }
     return false;
 }

@@ -7,9 +7,9 @@
 
 enum { MAX_TICKS = 320 };
 
-/* A value that was written in (lo_s, hi_s]. */
+/* A value that was written in (lo_s, hi_s], and none after it up to until_s. */
 struct change {
-    double lo_s, hi_s, e_uj;
+    double lo_s, hi_s, until_s, e_uj;
 };
 struct changes {
     int n, n_same; /* n_same: reads that showed the old value */
@@ -25,8 +25,8 @@ struct clock_fit {
     double shift_sd_s, shift_at_s, tilt;
 };
 
-/* A clock that all changes agree with, of about this period, relative `reach` either way; false
- * when there is none. Orders the changes. */
-bool lmw_clock_learn(struct clock_fit *f, struct changes *c, double period_s, double reach);
+/* A clock that all changes agree with, of about this period, which is known to `sure` of itself if
+ * it is right; false when there is none. Orders the changes. */
+bool lmw_clock_learn(struct clock_fit *f, struct changes *c, double period_s, double sure);
 
 #endif

@@ -16,27 +16,46 @@
 #include "base/stat.h"
 
 static const double SQRT12 = 3.4641016151377544;
+/* No counter is known that writes more often (RAPL): a value is up to so old when it is read. */
+static const double FRESH_S = 0.001;
+
+static double seconds(const struct ticks *origin, const struct sample *x)
+{
+    return (double)(x->t_ns - origin->t0_ns) * 1e-9;
+}
 
 static void find_changes(struct changes *c, const struct ticks *origin, const struct series *s,
                          int64_t from, int64_t n, int cap)
 {
     const struct sample *last = NULL;
     c->n = c->n_same = 0;
-    for (int64_t i = from; i < n && c->n < cap; i++) {
+    for (int64_t i = from; i < n; i++) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
-        if (!last) /* written at some time before */
-            c->v[c->n++] = (struct change){-1e9, (double)(x->t_ns - origin->t0_ns) * 1e-9,
-                                           (double)(x->v - origin->e0_uj)};
-        else if (x->v != last->v)
-            c->v[c->n++] = (struct change){(double)(last->t_ns - origin->t0_ns) * 1e-9,
-                                           (double)(x->t_ns - origin->t0_ns) * 1e-9,
-                                           (double)(x->v - origin->e0_uj)};
-        else if (x->t_ns > last->t_ns)
-            c->n_same++;
+        double t = seconds(origin, x);
+        if (last && x->v == last->v) {
+            c->n_same += x->t_ns > last->t_ns;
+            c->v[c->n - 1].until_s = t;
+        } else if (c->n == cap) {
+            break;
+        } else { /* the first was written at some time before */
+            double lo = last ? seconds(origin, last) : -1e9;
+            c->v[c->n++] = (struct change){lo, t, t, (double)(x->v - origin->e0_uj)};
+        }
         last = x;
     }
+}
+
+/* A value that is shown again says that nothing was written only where each update would have
+ * changed it, as those do that were seen: by some steps. */
+static void believe_changes_only(struct changes *c, double step_uj)
+{
+    double least = HUGE_VAL;
+    for (int i = 1; i < c->n; i++)
+        least = fmin(least, fabs(c->v[i].e_uj - c->v[i - 1].e_uj));
+    for (int i = 0; least < 4 * step_uj && i < c->n; i++)
+        c->v[i].until_s = c->v[i].hi_s;
 }
 
 static double middle(const struct change *c)
@@ -71,14 +90,17 @@ static double guess_period(const struct changes *c, double read_s)
     return period_s;
 }
 
-/* Whether the reads can tell one phase from another: enough of them fell closer together than a
- * period, and the period is not so short that counting periods across the window goes wrong. */
+/* Whether the reads can tell one phase from another: enough of them, with news or without, fell
+ * closer together than a period, and the period is not so short that counting periods across the
+ * window goes wrong. */
 static bool shows_phase(const struct changes *c, double period_s)
 {
-    int narrow = 0;
-    for (int i = 0; i < c->n; i++)
-        narrow += c->v[i].hi_s - c->v[i].lo_s < 0.9 * period_s;
-    return c->n >= 4 && narrow * 10 >= c->n && c->v[c->n - 1].hi_s - c->v[0].hi_s < 400 * period_s;
+    int tell = 0;
+    for (int i = 0; i < c->n; i++) {
+        const struct change *x = &c->v[i];
+        tell += x->hi_s - x->lo_s < 0.95 * period_s || x->until_s - x->hi_s > 0.05 * period_s;
+    }
+    return c->n >= 4 && tell * 10 >= c->n && c->v[c->n - 1].hi_s - c->v[0].hi_s < 400 * period_s;
 }
 
 static void add(struct ticks *out, double t_s, double sd_s, double e_uj)
@@ -139,7 +161,7 @@ static void add_by_sight(struct ticks *out, const struct changes *c, double peri
 static void add_as_read(struct ticks *out, const struct changes *c, double max_s, double wander)
 {
     for (int i = 0; i < c->n; i++)
-        add(out, c->v[i].hi_s, 0, c->v[i].e_uj);
+        add(out, c->v[i].hi_s, wander > 0 ? 0 : FRESH_S / SQRT12, c->v[i].e_uj);
     out->shift_sd_s = fmax(out->shift_sd_s, wander > 0 ? max_s / SQRT12 : 0);
     out->shift_max_s = fmax(out->shift_max_s, max_s);
     out->wander = fmax(out->wander, wander);
@@ -157,6 +179,33 @@ static bool in_step(const struct series *s, int64_t from, int64_t n, double peri
     return ratio > 0.5 && fabs(ratio - round(ratio)) < 0.03;
 }
 
+/* Whether rows that are all news were made by the updates themselves, or else read from a counter
+ * that keeps its own time: then the energy between two is the same however long that took. Asked
+ * of rows that come irregularly; of others it is not known, and does not matter. */
+static bool made_by_updates(const struct changes *c)
+{
+    int same_energy = 0, same_power = 0;
+    for (int i = 2; i + 1 < c->n; i++) {
+        const struct change *x = &c->v[i - 1], *y = &c->v[i], *z = &c->v[i + 1];
+        double e1 = y->e_uj - x->e_uj, t1 = y->hi_s - x->hi_s;
+        double e2 = z->e_uj - y->e_uj, t2 = z->hi_s - y->hi_s;
+        if (fabs(t2 - t1) < 0.02 * (t1 + t2))
+            continue;
+        double by_energy = fabs(e2 - e1), by_power = fabs(e2 / t2 - e1 / t1) * (t1 + t2) / 2;
+        same_energy += 4 * by_energy < by_power;
+        same_power += 4 * by_power < by_energy;
+    }
+    return same_energy < 4 || same_energy < 2 * same_power;
+}
+
+static double nearest_change_s(const struct changes *c)
+{
+    double nearest_s = HUGE_VAL;
+    for (int i = 0; i < c->n; i++)
+        nearest_s = fmin(nearest_s, c->v[i].hi_s - c->v[i].lo_s);
+    return nearest_s;
+}
+
 void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, int64_t n)
 {
     struct changes c;
@@ -164,31 +213,29 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
     find_changes(&c, out, s, from, n, MAX_TICKS - out->n);
     if (c.n == 0)
         return;
+    believe_changes_only(&c, lmw_ticks_step(s, from, n));
     bool told = s->info.period_ns != LMW_NULL;
     bool modelled =
         s->info.reading == LMW_ESTIMATE; /* moves at every read: no change tells of a tick */
-    double period_s = told ? (double)s->info.period_ns * 1e-9 : 0;
-    double read_s = (c.v[c.n - 1].hi_s - c.v[0].hi_s) / (c.n + c.n_same), nearest_s = HUGE_VAL;
-    for (int i = 0; i < c.n; i++)
-        nearest_s = fmin(nearest_s, c.v[i].hi_s - c.v[i].lo_s);
-    if (!told && c.n_same * 20 < c.n) {
-        /* Reads that now and then fell close together and still showed news: the counter is
-         * faster still. A log in regular steps says nothing of the kind. */
-        if (nearest_s < 0.3 * read_s)
-            add_by_sight(out, &c, nearest_s);
-        else
-            add_as_read(out, &c, nearest_s, 0);
-        return;
-    }
-    if (!told && c.n >= 4)
+    double read_s = (c.v[c.n - 1].hi_s - c.v[0].hi_s) / (c.n + c.n_same);
+    double nearest_s = nearest_change_s(&c), period_s = 0;
+    if (told)
+        period_s = (double)s->info.period_ns * 1e-9;
+    else if (c.n >= 4)
         period_s = guess_period(&c, read_s);
-    /* A period told is usually right; when it is only nominal, look wider. */
-    if (!modelled && shows_phase(&c, period_s) &&
-        ((told && lmw_clock_learn(&f, &c, period_s, 0.005)) ||
-         lmw_clock_learn(&f, &c, period_s, 0.04)))
-        add_by_clock(out, &c, &f);
-    else if (!modelled && told && period_s > 0.3 * read_s && in_step(s, from, n, period_s))
+    bool all_news = c.n_same * 20 < c.n, rows = all_news && made_by_updates(&c);
+    /* Reads that now and then fell close together and still showed news: the counter is faster
+     * still. A log in regular steps says nothing of the kind. */
+    if (!told && all_news && nearest_s < 0.3 * read_s)
+        add_by_sight(out, &c, nearest_s);
+    else if (!told && rows)
+        add_as_read(out, &c, nearest_s, 0);
+    else if (!modelled && rows && period_s > 0.3 * read_s && in_step(s, from, n, period_s))
         add_as_read(out, &c, period_s, 0.002);
+    /* A period told is usually right; when it is only nominal, look wider. */
+    else if (!modelled && shows_phase(&c, period_s) &&
+             lmw_clock_learn(&f, &c, period_s, told ? 0 : 0.04))
+        add_by_clock(out, &c, &f);
     else
         add_by_sight(out, &c, period_s > 0 ? period_s : HUGE_VAL);
 }
@@ -277,10 +324,10 @@ static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const
     if (renewal_s == 0)
         return false;
     find_changes(&c, origin, s, from, n, MAX_TICKS);
+    believe_changes_only(&c, HUGE_VAL);
     bool told = s->info.period_ns != LMW_NULL && s->info.period_ns > 0;
     bool has_clock = shows_phase(&c, renewal_s) && shows_one_phase(&c, renewal_s) &&
-                     ((told && lmw_clock_learn(f, &c, renewal_s, 0.005)) ||
-                      lmw_clock_learn(f, &c, renewal_s, 0.04));
+                     lmw_clock_learn(f, &c, renewal_s, told ? 0.005 : 0.04);
     bool pace = !has_clock && in_step(s, from, n, renewal_s);
     *alike = pace && row_s(s, from, n, 0.9) - row_s(s, from, n, 0.1) < 0.2 * renewal_s;
     *shared_sd_s = has_clock ? f->shift_sd_s : pace && !*alike ? renewal_s / SQRT12 : 0;

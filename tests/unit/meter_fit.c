@@ -112,6 +112,75 @@ static void square_wave_through_jittering_polls(void **state)
     }
 }
 
+/* Nothing is told of a counter that is faster than its log: the age of each value, up to a
+ * millisecond, was in none of the bounds, and they were narrower than that. */
+static void square_wave_in_a_log_of_a_fast_counter(void **state)
+{
+    struct figure f = {"1 ms counter, log at 50 ms",
+                       {.idle_w = 100,
+                        .query_w = 500,
+                        .query_s = 2.5,
+                        .gap_s = 0.3,
+                        .spread = 0.1,
+                        .n_query = 300,
+                        .period_s = 0.001,
+                        .poll_s = 0.05,
+                        .poll_jitter_s = 0.0125,
+                        .seed = 18},
+                       0,
+                       0.0001,
+                       0.0005,
+                       0.95,
+                       0.001};
+    check(&f);
+}
+
+/* A counter read no more often than it updates: what its clock is the reads tell that saw nothing
+ * new, and where these are none (polls a tenth off) the energies. Then rows that irregular updates
+ * made, which look alike but for their energies. */
+static void reads_as_seldom_as_updates(void **state)
+{
+    static const struct seldom {
+        double jitter, told_s, query_s, noise;
+        bool as_made;
+        double bias, p95, width;
+    } cases[] = {
+        {0.05, 0.1, 1, 0, false, 0.001, 0.005, 0.01},
+        {0.05, 0.1, 0.25, 0.2, false, 0.005, 0.03, 0.05},
+        {0.025, 0.1, 1, 0, false, 0.001, 0.005, 0.01},
+        {0.025, 0.1, 0.25, 0, false, 0.005, 0.03, 0.05},
+        {0.025, 0, 1, 0.2, false, 0.001, 0.01, 0.02},
+        {0.01, 0.1, 1, 0, false, 0.001, 0.005, 0.02},
+        {0.01, 0, 1, 0, false, 0.005, 0.03, 0.02},
+        {0.01, 0.1, 1, 0, true, 0.001, 0.005, 0.02},
+        {0.01, 0, 1, 0, true, 0.001, 0.005, 0.02},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct seldom *x = &cases[i];
+        struct figure f = {x->as_made ? "100 ms counter, rows as made"
+                                      : "100 ms counter polled at 100 ms",
+                           {.idle_w = 100,
+                            .query_w = 500,
+                            .query_s = x->query_s,
+                            .gap_s = 0.3,
+                            .spread = 0.1,
+                            .noise = x->noise,
+                            .n_query = 300,
+                            .period_s = 0.1,
+                            .as_made = x->as_made,
+                            .jitter_s = x->as_made ? x->jitter : 0,
+                            .poll_s = 0.1,
+                            .poll_jitter_s = x->as_made ? 0 : x->jitter,
+                            .seed = 17},
+                           x->told_s,
+                           x->bias,
+                           x->p95,
+                           0.95,
+                           x->width};
+        check(&f);
+    }
+}
+
 static void noisy_power_through_a_100_ms_counter(void **state)
 {
     static const double query_s[] = {2, 1, 0.5, 0.2}, p95[] = {0.002, 0.004, 0.008, 0.015};
@@ -504,6 +573,8 @@ int main(void)
         cmocka_unit_test(square_wave_through_a_50_ms_counter),
         cmocka_unit_test(square_wave_in_a_log),
         cmocka_unit_test(square_wave_through_jittering_polls),
+        cmocka_unit_test(square_wave_in_a_log_of_a_fast_counter),
+        cmocka_unit_test(reads_as_seldom_as_updates),
         cmocka_unit_test(noisy_power_through_a_100_ms_counter),
         cmocka_unit_test(noisy_power_through_a_1_ms_counter),
         cmocka_unit_test(queries_shorter_than_the_period),
