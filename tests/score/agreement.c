@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under a sanitizer every fifth row: with the unit tests of the scorers these reach each line that
- * all rows reach. */
+/* Under a sanitizer every fifth row, for what it finds in memory; the share that agrees is asked of
+ * all rows only. With the unit tests of the scorers they reach each line that all rows reach. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { STEP = 5 };
 static const char sampled[] = " (of every 5th row)";
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
             failed = score_next(argv[f], lmw_scorer_find(scorer, NULL), &same, &n);
         double percent = 100 * (double)same / (double)n;
         printf("%s: %zu of %zu verdicts agree: %.2f %%%s\n", scorer, same, n, percent, sampled);
-        failed |= !(percent >= 99.5);
+        failed |= STEP == 1 && !(percent >= 99.5);
     }
     return failed;
 }
