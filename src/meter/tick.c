@@ -167,16 +167,27 @@ static void add_as_read(struct ticks *out, const struct changes *c, double max_s
     out->wander = fmax(out->wander, wander);
 }
 
-/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as
- * old as one another. */
-static bool in_step(const struct series *s, int64_t from, int64_t n, double period_s)
+/* A quantile of the time between rows. */
+static double row_s(const struct series *s, int64_t from, int64_t n, double q)
 {
     double d[MAX_TICKS];
     size_t k = 0;
     for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
         d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
-    double ratio = k > 0 ? lmw_quantile(d, k, 0.5) / period_s : 1;
+    return k > 0 ? lmw_quantile(d, k, q) : 0;
+}
+
+/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as
+ * old as one another, where the rows are made by the updates or come regularly. */
+static bool in_step(const struct series *s, int64_t from, int64_t n, double period_s)
+{
+    double ratio = row_s(s, from, n, 0.5) / period_s;
     return ratio > 0.5 && fabs(ratio - round(ratio)) < 0.03;
+}
+
+static bool come_regularly(const struct series *s, int64_t from, int64_t n, double period_s)
+{
+    return row_s(s, from, n, 0.9) - row_s(s, from, n, 0.1) < 0.2 * period_s;
 }
 
 /* Whether rows that are all news were made by the updates themselves, or else read from a counter
@@ -230,7 +241,8 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
         add_by_sight(out, &c, nearest_s);
     else if (!told && rows)
         add_as_read(out, &c, nearest_s, 0);
-    else if (!modelled && rows && period_s > 0.3 * read_s && in_step(s, from, n, period_s))
+    else if (!modelled && rows && period_s > 0.3 * read_s && in_step(s, from, n, period_s) &&
+             (period_s > 0.75 * read_s || come_regularly(s, from, n, period_s)))
         add_as_read(out, &c, period_s, 0.002);
     /* A period told is usually right; when it is only nominal, look wider. */
     else if (!modelled && shows_phase(&c, period_s) &&
@@ -292,16 +304,6 @@ static const double AFTER_EDGE_S = 1e-9;
  * them from an edge (filter.c). */
 static const double SURE = 1.75;
 
-/* A quantile of the time between rows. */
-static double row_s(const struct series *s, int64_t from, int64_t n, double q)
-{
-    double d[MAX_TICKS];
-    size_t k = 0;
-    for (int64_t i = from + 1; i < n && k < MAX_TICKS; i++)
-        d[k++] = (double)(series_at(s, i)->t_ns - series_at(s, i - 1)->t_ns) * 1e-9;
-    return k > 0 ? lmw_quantile(d, k, q) : 0;
-}
-
 /* Whether enough reads fell closer together than half a period: where all that is seen of each
  * renewal is that it was in the greater part of a period, two phases far apart may suit all. */
 static bool shows_one_phase(const struct changes *c, double period_s)
@@ -329,7 +331,7 @@ static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const
     bool has_clock = shows_phase(&c, renewal_s) && shows_one_phase(&c, renewal_s) &&
                      lmw_clock_learn(f, &c, renewal_s, told ? 0.005 : 0.04);
     bool pace = !has_clock && in_step(s, from, n, renewal_s);
-    *alike = pace && row_s(s, from, n, 0.9) - row_s(s, from, n, 0.1) < 0.2 * renewal_s;
+    *alike = pace && come_regularly(s, from, n, renewal_s);
     *shared_sd_s = has_clock ? f->shift_sd_s : pace && !*alike ? renewal_s / SQRT12 : 0;
     return has_clock;
 }

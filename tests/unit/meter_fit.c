@@ -137,13 +137,14 @@ static void square_wave_in_a_log_of_a_fast_counter(void **state)
 
 /* A counter read no more often than it updates: what its clock is the reads tell that saw nothing
  * new, and where these are none (polls a tenth off) the energies. Then rows that irregular updates
- * made, which look alike but for their energies. */
+ * made, which look alike but for their energies; and reads so seldom that no phase shows, whose values
+ * are as old as one another only where the reads come regularly. */
 static void reads_as_seldom_as_updates(void **state)
 {
     static const struct seldom {
         double jitter, told_s, query_s, noise;
         bool as_made;
-        double bias, p95, width;
+        double bias, p95, width, period_s; /* 0: 0.1 */
     } cases[] = {
         {0.05, 0.1, 1, 0, false, 0.001, 0.005, 0.01},
         {0.05, 0.1, 0.25, 0.2, false, 0.005, 0.03, 0.05},
@@ -154,11 +155,12 @@ static void reads_as_seldom_as_updates(void **state)
         {0.01, 0, 1, 0, false, 0.005, 0.03, 0.02},
         {0.01, 0.1, 1, 0, true, 0.001, 0.005, 0.02},
         {0.01, 0, 1, 0, true, 0.001, 0.005, 0.02},
+        {0.025, 0.05, 1, 0, false, 0.001, 0.02, 0.05, 0.05},
+        {0.05, 0.05, 1, 0, false, 0.001, 0.02, 0.05, 0.05},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct seldom *x = &cases[i];
-        struct figure f = {x->as_made ? "100 ms counter, rows as made"
-                                      : "100 ms counter polled at 100 ms",
+        struct figure f = {x->as_made ? "counter, rows as made" : "counter polled at 100 ms",
                            {.idle_w = 100,
                             .query_w = 500,
                             .query_s = x->query_s,
@@ -166,7 +168,7 @@ static void reads_as_seldom_as_updates(void **state)
                             .spread = 0.1,
                             .noise = x->noise,
                             .n_query = 300,
-                            .period_s = 0.1,
+                            .period_s = x->period_s > 0 ? x->period_s : 0.1,
                             .as_made = x->as_made,
                             .jitter_s = x->as_made ? x->jitter : 0,
                             .poll_s = 0.1,
