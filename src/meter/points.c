@@ -8,6 +8,7 @@
  * between. */
 #include "meter/points.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/record.h"
@@ -62,11 +63,11 @@ static int kind_known(const struct known_spans *known, const struct ticks *u, do
 /* After the last known span its own pattern is expected to go on: gap, query (prefill, decode),
  * gap ... */
 static void label(struct points *p, const struct known_spans *known, const struct ticks *u,
-                  const struct lmw_span *span)
+                  int64_t from_ns, const struct lmw_span *span)
 {
     bool marked_first = span->first_ns != LMW_NULL;
     int since = 0, cycle = marked_first ? 3 : 2;
-    int next = lmw_spans_after(known, u->t0_ns);
+    int next = lmw_spans_after(known, from_ns);
     for (int i = 0; i < p->n; i++) {
         double a = p->v[i].t_s, b = i + 1 < p->n ? p->v[i + 1].t_s : a + 1e-6;
         p->v[i].kind = kind_known(known, u, a, b, &next);
@@ -193,7 +194,9 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
                 point_add(p, ticks_rel(u, series_at(s, j)->t_ns));
         }
     }
-    int64_t from_ns = origin->t_ns, to_ns = series_at(s, range[n_range - 1].n - 1)->t_ns;
+    /* The first reading is the mean of a window that began before it. */
+    int64_t from_ns = origin->t_ns - llround(u->window_s * 1e9);
+    int64_t to_ns = series_at(s, range[n_range - 1].n - 1)->t_ns;
     for (int i = lmw_spans_after(known, to_ns) - 1; i >= 0; i--) {
         const struct lmw_span *x = &known->v[i];
         if (x->end_ns < from_ns)
@@ -203,7 +206,7 @@ void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
         if (x->first_ns != LMW_NULL)
             point_add(p, ticks_rel(u, x->first_ns));
     }
-    label(p, known, u, span);
+    label(p, known, u, from_ns, span);
     point_edge(p, u, span->end_ns, 2);
     if (span->first_ns != LMW_NULL)
         point_edge(p, u, span->first_ns, 1);

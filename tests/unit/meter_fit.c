@@ -15,6 +15,7 @@ struct figure {
     struct sim sim;
     double told_s;                         /* the period the meter is told; 0: none */
     double bias, p95, coverage, max_width; /* at most, at most, at least, at most */
+    int unresolved;                        /* queries that may be */
 };
 
 static void check(const struct figure *f)
@@ -24,7 +25,7 @@ static void check(const struct figure *f)
     struct sim_score x = sim_run(&s, f->told_s, &err);
     print_message("%-30s %5.3f s: bias %+.3f %% p95 %.2f %% covered %.1f %% width %.2f %%\n",
                   f->name, s.query_s, 100 * x.bias, 100 * x.p95, 100 * x.coverage, 100 * x.width);
-    assert_int_equal(x.n_valid, s.n_query);
+    assert_in_range(x.n_valid, s.n_query - f->unresolved, s.n_query);
     assert_true(fabs(x.bias) <= f->bias);
     assert_true(x.p95 <= f->p95);
     assert_true(x.coverage >= f->coverage);
@@ -310,7 +311,8 @@ static void means_of_a_second_are_deconvolved(void **state)
                                         : 0.005,
                            p95[i / 2],
                            0.95,
-                           is_short ? 4 : 0.15};
+                           is_short ? 4 : 0.15,
+                           is_short ? 3 : 0};
         check(&f);
     }
 }
@@ -341,6 +343,32 @@ static struct figure of_a_mean(const char *name, double window_s, double renewed
 }
 
 /* Nobody says how long the readings are averaged: it shows in how they follow the marks. */
+/* The window of the first reading that is looked at begins before it, in the query before or in the
+ * gap: an edge that nobody knew of was taken for noise, and bounds were ten times as wide. */
+static void the_first_windows_edges_are_known(void **state)
+{
+    struct figure f = {"mean of 1 s, power hardly noisy",
+                       {.idle_w = 100,
+                        .query_w = 500,
+                        .query_s = 2.5,
+                        .gap_s = 0.5,
+                        .spread = 0.1,
+                        .noise = 0.05,
+                        .n_query = 200,
+                        .power = true,
+                        .window_s = 1,
+                        .period_s = 0.1,
+                        .poll_s = 0.05,
+                        .poll_jitter_s = 0.0125,
+                        .seed = 19},
+                       0.1,
+                       0.0003,
+                       0.002,
+                       0.95,
+                       0.006};
+    check(&f);
+}
+
 static void a_window_that_is_not_stated_is_learned(void **state)
 {
     static const struct {
@@ -582,6 +610,7 @@ int main(void)
         cmocka_unit_test(queries_shorter_than_the_period),
         cmocka_unit_test(wraps_change_nothing),
         cmocka_unit_test(means_of_a_second_are_deconvolved),
+        cmocka_unit_test(the_first_windows_edges_are_known),
         cmocka_unit_test(a_window_that_is_not_stated_is_learned),
         cmocka_unit_test(a_window_is_learned_from_queries_that_differ),
         cmocka_unit_test(rows_that_are_all_news_may_be_old),
