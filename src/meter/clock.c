@@ -139,15 +139,6 @@ static bool tells_none(const struct changes *c, int i, double period_s, double s
     return none_s > 2 * slack_s && none_s < period_s && !next_says;
 }
 
-static double region_area(const struct region *r)
-{
-    double area = 0;
-    for (int i = 1; i + 1 < r->n; i++)
-        area += (r->a[i] - r->a[0]) * (r->t[i + 1] - r->t[0]) -
-                (r->a[i + 1] - r->a[0]) * (r->t[i] - r->t[0]);
-    return area / 2;
-}
-
 /* Keeps what puts update k no earlier than lo, and update `last` no later than hi. False when that
  * is nothing: then the region stays what it was. */
 static bool region_hold(struct region *r, double k, double lo, double last, double hi)
@@ -155,7 +146,7 @@ static bool region_hold(struct region *r, double k, double lo, double last, doub
     struct region before = *r;
     region_cut(r, 1, k, lo);
     region_cut(r, -1, last, hi);
-    if (r->n >= 3 && region_area(r) > 0)
+    if (r->n >= 3 && region_moments(r).area > 0)
         return true;
     *r = before;
     return false;

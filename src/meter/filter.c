@@ -163,8 +163,9 @@ static void filter_learn(struct filter *f, const double *h, double predicted_var
 }
 
 /* When the counter was updated is known to sd_s, and to the shift; where power may have changed
- * within that time (`changes`), what it was there may be another kind's. Power times shift is taken
- * as linear in both: what their product adds is the last term. */
+ * within that time (`changes`), what it was there may be another kind's, for as long as the shift
+ * is by what is known of it and by what is not. Power times shift is taken as linear in both: what
+ * their product adds is the term of P's variance. */
 static void filter_count(struct filter *f, const struct tick *u, bool changes)
 {
     double w = f->x[P], h[OPEN], most = w, other = 0;
@@ -173,9 +174,9 @@ static void filter_count(struct filter *f, const struct tick *u, bool changes)
         other = fmax(other, fabs(f->x[MEAN + k] - w));
     }
     double late = most * u->sd_s;
-    double var = f->step * f->step / 12 + late * late + 1 +
-                 (other * other + f->c[P][P]) * f->c[SHIFT][SHIFT] +
-                 other * other * f->x[SHIFT] * f->x[SHIFT];
+    double shift_var = f->c[SHIFT][SHIFT], shift_square = shift_var + f->x[SHIFT] * f->x[SHIFT];
+    double var = f->step * f->step / 12 + late * late + 1 + other * other * shift_square +
+                 f->c[P][P] * shift_var;
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
     filter_learn(f, h, h[E] + w * h[SHIFT], var, u->e_uj - (f->x[E] + w * f->x[SHIFT]));
@@ -251,11 +252,12 @@ static enum next pass_next(const struct pass *a, double *t_s)
     return k;
 }
 
-/* Whether power may have changed within the uncertainty of when the reading was made. */
+/* Whether power may have changed within the uncertainty of when the reading was made, which by what
+ * is learned so far was later_s after its place in the pass. */
 static bool is_near_point(const struct pass *a, double later_s, double shift_var)
 {
     const struct tick *u = &a->u->v[a->i_tick];
-    double sure_s = 1.75 * sqrt(u->sd_s * u->sd_s + shift_var), t_s = u->t_s + a->shift_s;
+    double sure_s = TICK_SURE * sqrt(u->sd_s * u->sd_s + shift_var), t_s = u->t_s + a->shift_s;
     double from_s = t_s + fmin(0, later_s) - sure_s, to_s = t_s + fmax(0, later_s) + sure_s;
     return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > from_s - a->u->window_s) ||
            (a->i_point < a->p->n && a->p->v[a->i_point].t_s < to_s);

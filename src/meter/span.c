@@ -543,6 +543,40 @@ static bool is_resolved(const struct sum part[2], double step_uj)
     return 2 * sqrt(part[0].var + part[1].var) <= part[0].prior_uj + part[1].prior_uj + step_uj;
 }
 
+/* The fits; lines where no window is sure and the fits tell nothing. False, with the reason, when
+ * neither does. */
+static bool by_windows(struct sum part[2], const struct series *s, int64_t n,
+                       const struct around *a, struct known_spans *known,
+                       const struct lmw_span *span, int64_t split_ns, double step_uj,
+                       struct lmw_energy *out)
+{
+    bool ok = add_fits(part, s, n, a, known, span, split_ns);
+    if (ok && is_resolved(part, step_uj))
+        return true;
+    if (a->unsure) {
+        memset(part, 0, 2 * sizeof *part);
+        add_lines(&part[0], s, a, span->start_ns, split_ns);
+        add_lines(&part[1], s, a, split_ns, span->end_ns);
+        return true;
+    }
+    if (ok)
+        invalid(out, "unresolved: no reading of %.40s tells of so short a span", s->info.name);
+    else
+        invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
+    return false;
+}
+
+/* Of the whole no more is unsure than of its ends. */
+static void by_forgetting(struct sum part[2], const struct series *s, const struct around *a,
+                          const struct lmw_span *span, int64_t split_ns)
+{
+    struct sum prefill = {0};
+    add_forgetting(&prefill, s, a, span->start_ns, split_ns);
+    add_forgetting(&part[1], s, a, span->start_ns, span->end_ns);
+    part[0].uj = fmin(prefill.uj, part[1].uj);
+    part[1].uj -= part[0].uj;
+}
+
 static void from_power(const struct series *s, int64_t n, const struct around *a,
                        struct known_spans *known, const struct lmw_span *span,
                        struct lmw_energy *out)
@@ -552,27 +586,13 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
     double step_uj = lmw_ticks_step(s, a->before, a->after + 1) *
                      (double)(span->end_ns - span->start_ns) * 1e-6;
     bool forgets = a->lag.forget_s > 0;
-    bool ok = forgets || add_fits(part, s, n, a, known, span, split_ns);
-    if (forgets) { /* of the whole no more is unsure than of its ends */
-        add_forgetting(&part[1], s, a, span->start_ns, span->end_ns);
-        struct sum prefill = {0};
-        add_forgetting(&prefill, s, a, span->start_ns, split_ns);
-        part[0].uj = fmin(prefill.uj, part[1].uj);
-        part[1].uj -= part[0].uj;
-    }
-    if (a->unsure && !forgets && !(ok && is_resolved(part, step_uj))) {
-        memset(part, 0, sizeof part);
-        add_lines(&part[0], s, a, span->start_ns, split_ns);
-        add_lines(&part[1], s, a, split_ns, span->end_ns);
-        ok = true;
-    }
-    double uj = part[0].uj + part[1].uj, half = sqrt(part[0].var + part[1].var);
-    if (!ok || !(uj + half < 9e18)) {
-        invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
+    if (forgets)
+        by_forgetting(part, s, a, span, split_ns);
+    else if (!by_windows(part, s, n, a, known, span, split_ns, step_uj, out))
         return;
-    }
-    if (!forgets && !a->unsure && !is_resolved(part, step_uj)) {
-        invalid(out, "unresolved: no reading of %.40s tells of so short a span", s->info.name);
+    double uj = part[0].uj + part[1].uj, half = sqrt(part[0].var + part[1].var);
+    if (!(uj + half < 9e18)) {
+        invalid(out, "unresolved: %.40s holds no plausible powers", s->info.name);
         return;
     }
     if (span->first_ns != LMW_NULL) {

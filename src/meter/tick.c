@@ -4,9 +4,9 @@
  * in (lo, hi]. A counter that updates every T seconds wrote all its values at phase + k * T, which
  * says when each update happened far more finely than the reads were spaced (clock.c).
  *
- * Three cases. Reads slower than updates (every read shows a new value): the last update was T/2
- * before the read, give or take T / sqrt(12). Reads faster, and a clock that fits: the lattice.
- * Reads faster, and none fits: the middle of (lo, hi], give or take its width / sqrt(12). The
+ * Where reads tell of a clock, also reads as seldom as updates, the updates are its lattice. Rows that
+ * are all news and were made by the updates, or keep their pace, are of one age, which is one unknown
+ * for all. Else it is the middle of (lo, hi], or of the last T of it, give or take a sqrt(12)th. The
  * candidates for T are about the stated period, or about the median time between changes. */
 #include "meter/tick.h"
 
@@ -19,11 +19,6 @@ static const double SQRT12 = 3.4641016151377544;
 /* No counter is known that writes more often (RAPL): a value is up to so old when it is read. */
 static const double FRESH_S = 0.001;
 
-static double seconds(const struct ticks *origin, const struct sample *x)
-{
-    return (double)(x->t_ns - origin->t0_ns) * 1e-9;
-}
-
 static void find_changes(struct changes *c, const struct ticks *origin, const struct series *s,
                          int64_t from, int64_t n, int cap)
 {
@@ -33,14 +28,14 @@ static void find_changes(struct changes *c, const struct ticks *origin, const st
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
-        double t = seconds(origin, x);
+        double t = ticks_rel(origin, x->t_ns);
         if (last && x->v == last->v) {
             c->n_same += x->t_ns > last->t_ns;
             c->v[c->n - 1].until_s = t;
         } else if (c->n == cap) {
             break;
         } else { /* the first was written at some time before */
-            double lo = last ? seconds(origin, last) : -1e9;
+            double lo = last ? ticks_rel(origin, last->t_ns) : -1e9;
             c->v[c->n++] = (struct change){lo, t, t, (double)(x->v - origin->e0_uj)};
         }
         last = x;
@@ -300,10 +295,6 @@ static const double MOMENT_S = 0.01;
  * of what was before. */
 static const double AFTER_EDGE_S = 1e-9;
 
-/* A reading whose time is known to sd_s is not of another stretch's power farther than this many of
- * them from an edge (filter.c). */
-static const double SURE = 1.75;
-
 /* Whether enough reads fell closer together than half a period: where all that is seen of each
  * renewal is that it was in the greater part of a period, two phases far apart may suit all. */
 static bool shows_one_phase(const struct changes *c, double period_s)
@@ -381,7 +372,7 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
-        double t = (double)(x->t_ns - out->t0_ns) * 1e-9;
+        double t = ticks_rel(out, x->t_ns);
         bool is_new = !last || x->v != last->v;
         double since = last && is_new ? (double)(x->t_ns - last->t_ns) * 1e-9 : renewal_s;
         last = x;
@@ -391,7 +382,7 @@ void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from,
         double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
         if (by_edges) {
             made = t - renewal->likely_s / 2;
-            sd_s = (renewal->most_s - renewal->likely_s / 2) / SURE;
+            sd_s = (renewal->most_s - renewal->likely_s / 2) / TICK_SURE;
         }
         made += unplaced ? AFTER_EDGE_S : 0;
         if (made - used_s < nearest)

@@ -8,6 +8,9 @@
 #include "meter/span.h"
 
 enum { MAX_OPEN = 24, MAX_PART = 3 };
+/* An update whose time is known to sd is of no other stretch's power farther from an edge than so
+ * many of them. */
+#define TICK_SURE 1.75
 
 /* One update: the counter said e_uj from about t_s on; or a power reading said that the window
  * that ends at t_s held e_uj. Times are seconds and energies uJ from the ticks' origin. */

@@ -342,33 +342,21 @@ static struct figure of_a_mean(const char *name, double window_s, double renewed
                            0.12};
 }
 
-/* Nobody says how long the readings are averaged: it shows in how they follow the marks. */
 /* The window of the first reading that is looked at begins before it, in the query before or in the
  * gap: an edge that nobody knew of was taken for noise, and bounds were ten times as wide. */
 static void the_first_windows_edges_are_known(void **state)
 {
-    struct figure f = {"mean of 1 s, power hardly noisy",
-                       {.idle_w = 100,
-                        .query_w = 500,
-                        .query_s = 2.5,
-                        .gap_s = 0.5,
-                        .spread = 0.1,
-                        .noise = 0.05,
-                        .n_query = 200,
-                        .power = true,
-                        .window_s = 1,
-                        .period_s = 0.1,
-                        .poll_s = 0.05,
-                        .poll_jitter_s = 0.0125,
-                        .seed = 19},
-                       0.1,
-                       0.0003,
-                       0.002,
-                       0.95,
-                       0.006};
+    struct figure f = of_a_mean("mean of 1 s, power hardly noisy", 1, 0.1, 2.5, 0.5);
+    f.sim.mark_reads = false;
+    f.sim.noise = 0.05;
+    f.sim.n_query = 200;
+    f.bias = 0.0003;
+    f.p95 = 0.002;
+    f.max_width = 0.006;
     check(&f);
 }
 
+/* Nobody says how long the readings are averaged: it shows in how they follow the marks. */
 static void a_window_that_is_not_stated_is_learned(void **state)
 {
     static const struct {
