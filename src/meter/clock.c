@@ -3,18 +3,19 @@
  * polygon, and every point of it is as likely as any other: its centre of mass is the clock, and
  * its second moments are what is not known of it.
  *
- * Reads that showed the value again, up to `until`, leave one too: k + 1 came later. The next change
- * says the same, unless its own lo and hi are so far apart that any phase would do; then, where reads
- * are as seldom as updates, these are what tells.
+ * Reads that showed the value again, up to `until`, leave one too: k + 1 came later. The next
+ * change says the same, unless its own lo and hi are so far apart that any phase would do; then,
+ * where reads are as seldom as updates, these are what tells.
  *
  * Which k a change has must be known first. T is tried on a grid whose step moves the farthest
  * update by an eighth of a period. For each T the reads deny arcs of the circle of phases, made
- * shorter by as much as T may be off, and the longest arc that the fewest deny is a seed: where the
- * strips are cut that its middle lies in. (On the grid alone the polygon may be thinner than a step:
- * what is left of it there is smaller than it is, and beside its centre.) Periods that differ by
- * more than the grid's arcs show may suit as well; so the grid has parts, each with its seed, and of
- * the polygons that the fewest changes deny the largest is the likeliest. Every change is of another
- * update, and changes that follow each other at once are of neighbours, else the k are wrong.
+ * shorter by as much as T may be off, and the longest arc that the fewest deny is a seed: where
+ * the strips are cut that its middle lies in. (On the grid alone the polygon may be thinner than a
+ * step: what is left of it there is smaller than it is, and beside its centre.) Periods that
+ * differ by more than the grid's arcs show may suit as well; so the grid has parts, each with its
+ * seed, and of the polygons that the fewest changes deny the largest is the likeliest. Every
+ * change is of another update, and changes that follow each other at once are of neighbours, else
+ * the k are wrong.
  *
  * Strips are widened step by step when the counter's clock jitters, until none denies it. */
 #include "meter/clock.h"
@@ -257,8 +258,8 @@ static void search_grid(struct seeds *out, const struct changes *c, double perio
 
 /* ---- the clock ---- */
 
-/* How likely the changes are were the clock a, t and its updates anywhere within slack_s of it: what
- * of that lies in each strip. Logarithm. */
+/* How likely the changes are were the clock a, t and its updates anywhere within slack_s of it:
+ * what of that lies in each strip. Logarithm. */
 static double likelihood(const struct changes *c, const struct moments *at, double a, double t,
                          double period_s, double slack_s)
 {

@@ -1,5 +1,5 @@
-/* A counter's clock: the period and phase at which it wrote its values, from when they were seen to
- * change. Inside the meter room only. */
+/* A counter's clock: the period and phase at which it wrote its values, from when they were seen
+ * to change. Inside the meter room only. */
 #ifndef LMW_METER_CLOCK_H
 #define LMW_METER_CLOCK_H
 
@@ -18,8 +18,8 @@ struct changes {
 };
 
 /* Updates at phase_s + k * period_s, each up to slack_s off. What they all share is how far phase
- * and period may be off: the error at t is normal with shift_sd_s at shift_at_s, and tilt times the
- * time from there besides. */
+ * and period may be off: the error at t is normal with shift_sd_s at shift_at_s, and tilt times
+ * the time from there besides. */
 struct clock_fit {
     double period_s, phase_s, slack_s;
     double shift_sd_s, shift_at_s, tilt;

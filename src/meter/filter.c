@@ -14,8 +14,9 @@
  *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
  *
  * A power reading is an increment too, of the window it is the mean of: E(t) - E(t - window), for
- * which E is copied when the window begins. So an averaged reading is deconvolved by the same pass.
- * (A reading of the moment is the mean of 10 ms.)
+ * which E is copied when the window begins. So an averaged reading is deconvolved by the same
+ * pass, and the shift of its time learned like an update's: (P - P when it began) * shift. (A
+ * reading of the moment is the mean of 10 ms.)
  *
  * The copies go on learning from later updates through their covariance, so the filter needs no
  * backward pass, and the variance of E(end) - E(start) comes with it. Noise levels q, tau are
@@ -162,40 +163,64 @@ static void filter_learn(struct filter *f, const double *h, double predicted_var
         filter_sum_up(f);
 }
 
-/* When the counter was updated is known to sd_s, and to the shift; where power may have changed
- * within that time (`changes`), what it was there may be another kind's, for as long as the shift
- * is by what is known of it and by what is not. Power times shift is taken as linear in both: what
- * their product adds is the term of P's variance. */
+/* The highest power there is, and how far off another kind's is, where it may be that
+ * (`changes`). */
+static void look_around(const struct filter *f, bool changes, double *most, double *other)
+{
+    *most = f->x[P];
+    *other = 0;
+    for (int k = 0; changes && k < N_MEAN; k++) {
+        *most = fmax(*most, f->x[MEAN + k]);
+        *other = fmax(*other, fabs(f->x[MEAN + k] - f->x[P]));
+    }
+}
+
+/* That all readings were made later by the shift is taken as linear in power and shift. What their
+ * product adds; and where power may have changed within the shift, by what is known of it and by
+ * what is not, it was another kind's for as long. */
+static double shift_var(const struct filter *f, double other)
+{
+    double var = f->c[SHIFT][SHIFT];
+    return other * other * (var + f->x[SHIFT] * f->x[SHIFT]) + f->c[P][P] * var;
+}
+
+/* When the counter was updated is known to sd_s, and to the shift. */
 static void filter_count(struct filter *f, const struct tick *u, bool changes)
 {
-    double w = f->x[P], h[OPEN], most = w, other = 0;
-    for (int k = 0; changes && k < N_MEAN; k++) {
-        most = fmax(most, f->x[MEAN + k]);
-        other = fmax(other, fabs(f->x[MEAN + k] - w));
-    }
+    double w = f->x[P], h[OPEN], most, other;
+    look_around(f, changes, &most, &other);
     double late = most * u->sd_s;
-    double shift_var = f->c[SHIFT][SHIFT], shift_square = shift_var + f->x[SHIFT] * f->x[SHIFT];
-    double var = f->step * f->step / 12 + late * late + 1 + other * other * shift_square +
-                 f->c[P][P] * shift_var;
+    double var = f->step * f->step / 12 + late * late + 1 + shift_var(f, other);
     memcpy(h, f->c[E], sizeof h);
     row_add(h, w, f->c[SHIFT], f->n);
     filter_learn(f, h, h[E] + w * h[SHIFT], var, u->e_uj - (f->x[E] + w * f->x[SHIFT]));
 }
 
-/* The window that ends here began at state `open`. When it ended is known to sd_s: a window that is
- * moved by d holds (P - P at its begin) x d more; where power may have changed within that time
- * (`changes`), the whole of a short one may be of another stretch. */
-static void filter_power(struct filter *f, const struct tick *u, int open, double t_s,
-                         double window_s, bool changes)
+/* The window that ends here began at state `open`, and holds w for held_s. When it ended is known
+ * to sd_s, and to the shift: one that is moved by d holds (P - P at its begin) x d more. Of a
+ * reading of the moment the whole window may be of another stretch, and its shifts are tried
+ * (fit.c). */
+static void filter_power(struct filter *f, const struct ticks *u, const struct tick *x, int open,
+                         double t_s, bool changes)
 {
-    double h[N_STATE] = {0}, w = u->e_uj / window_s, held_s = t_s - f->open_s[open];
-    double step = 1000 * f->step * held_s;
-    double late = (f->x[P] - f->open_w[open]) * u->sd_s;
-    double other = changes ? (f->x[P] - w) * fmin(held_s, 3 * u->sd_s) : 0;
+    double h[N_STATE] = {0}, w = x->e_uj / u->window_s, held_s = t_s - f->open_s[open];
+    double step = 1000 * f->step * held_s, by = f->x[P] - f->open_w[open], most, other, more = 0;
+    double miss = w * held_s - (f->x[E] - f->x[OPEN + open]);
     for (int j = 0; j < f->n; j++)
         h[j] = f->c[E][j] - f->c[OPEN + open][j];
-    filter_learn(f, h, h[E] - h[OPEN + open], step * step / 12 + late * late + other * other + 1,
-                 w * held_s - (f->x[E] - f->x[OPEN + open]));
+    double var = step * step / 12 + 1;
+    if (u->of_moment) {
+        other = changes ? (f->x[P] - w) * fmin(held_s, 3 * x->sd_s) : 0;
+        var += by * by * x->sd_s * x->sd_s + other * other;
+    } else {
+        look_around(f, changes, &most, &other);
+        double late = fmax(fabs(by), other) * x->sd_s;
+        var += late * late + shift_var(f, other);
+        row_add(h, by, f->c[SHIFT], f->n);
+        more = by * h[SHIFT];
+        miss -= by * f->x[SHIFT];
+    }
+    filter_learn(f, h, h[E] - h[OPEN + open] + more, var, miss);
 }
 
 static void filter_open(struct filter *f, int open, double t_s)
@@ -234,7 +259,7 @@ enum next { NEXT_OPEN, NEXT_TICK, NEXT_POINT };
 struct pass {
     const struct ticks *u;
     const struct points *p;
-    double shift_s;
+    double shift_s, end_s; /* end: of the span */
     int i_open, i_tick, i_point, i_part;
 };
 
@@ -252,27 +277,64 @@ static enum next pass_next(const struct pass *a, double *t_s)
     return k;
 }
 
-/* Whether power may have changed within the uncertainty of when the reading was made, which by what
- * is learned so far was later_s after its place in the pass. */
-static bool is_near_point(const struct pass *a, double later_s, double shift_var)
+/* Whether power may have changed after from_s and before to_s. */
+static bool has_point(const struct pass *a, double from_s, double to_s)
+{
+    int i = a->i_point;
+    while (i > 0 && a->p->v[i - 1].t_s > from_s)
+        i--;
+    return i < a->p->n && a->p->v[i].t_s < to_s;
+}
+
+/* Whether power may have changed within the uncertainty of when the reading was made, or of when
+ * its window began; of a short one of the moment, whenever it was made. */
+static bool is_near_point(const struct pass *a, double later_s, double later_var)
 {
     const struct tick *u = &a->u->v[a->i_tick];
-    double sure_s = TICK_SURE * sqrt(u->sd_s * u->sd_s + shift_var), t_s = u->t_s + a->shift_s;
+    double sure_s = TICK_SURE * sqrt(u->sd_s * u->sd_s + later_var), t_s = u->t_s + a->shift_s;
     double from_s = t_s + fmin(0, later_s) - sure_s, to_s = t_s + fmax(0, later_s) + sure_s;
-    return (a->i_point > 0 && a->p->v[a->i_point - 1].t_s > from_s - a->u->window_s) ||
-           (a->i_point < a->p->n && a->p->v[a->i_point].t_s < to_s);
+    double window_s = a->u->window_s;
+    if (a->u->of_moment)
+        return has_point(a, from_s - window_s, to_s);
+    return has_point(a, from_s, to_s) ||
+           (window_s > 0 && has_point(a, from_s - window_s, to_s - window_s));
+}
+
+static void pass_tick(struct pass *a, struct filter *f, double t_s)
+{
+    const struct ticks *u = a->u;
+    if (a->i_part < u->n_part && u->part[a->i_part].from == a->i_tick)
+        shift_begin(f, &u->part[a->i_part++], t_s, -a->shift_s);
+    bool changes =
+        u->of_moment ? is_near_point(a, 0, 0) : is_near_point(a, f->x[SHIFT], f->c[SHIFT][SHIFT]);
+    if (u->window_s == 0)
+        filter_count(f, &u->v[a->i_tick], changes);
+    else
+        filter_power(f, u, &u->v[a->i_tick], a->i_tick % MAX_OPEN, t_s, changes);
+    a->i_tick++;
+}
+
+static void pass_point(struct pass *a, struct filter *f, double t_s)
+{
+    const struct point *x = &a->p->v[a->i_point++];
+    if (x->edge >= 0)
+        filter_copy(f, EDGE + x->edge, E);
+    a->end_s = x->edge == 2 ? t_s : a->end_s;
+    filter_begin(f, x->kind);
+    /* A reading of the moment says nothing of what was before the mark. */
+    for (int i = a->i_tick; a->u->of_moment && i < a->i_open; i++)
+        filter_open(f, i % MAX_OPEN, t_s);
 }
 
 void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points *p,
                     double shift_s, double shift_sd_s)
 {
     bool counts = u->window_s == 0;
-    struct pass a = {u, p, shift_s, 0, 0, 0, 0};
-    double typical_w = fmax(typical_power(u), 1);
+    double typical_w = fmax(typical_power(u), 1), now = u->v[0].t_s + shift_s - u->window_s, t;
+    struct pass a = {.u = u, .p = p, .shift_s = shift_s, .end_s = now};
     f->wide_w = wide_power(u, typical_w);
     filter_init(f, counts ? u->v[0].e_uj : 0, typical_w,
                 shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s, !counts);
-    double now = u->v[0].t_s + shift_s - u->window_s, end_s = now, t;
     for (; a.i_point < p->n && p->v[a.i_point].t_s <= now && p->v[a.i_point].edge < 0; a.i_point++)
         filter_begin(f, p->v[a.i_point].kind);
     for (;;) {
@@ -283,28 +345,13 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
             filter_time(f, t - now);
             now = t;
         }
-        if (k == NEXT_OPEN) {
+        if (k == NEXT_OPEN)
             filter_open(f, a.i_open++ % MAX_OPEN, t);
-        } else if (k == NEXT_TICK && counts) {
-            if (a.i_part < u->n_part && u->part[a.i_part].from == a.i_tick)
-                shift_begin(f, &u->part[a.i_part++], t, -shift_s);
-            filter_count(f, &u->v[a.i_tick], is_near_point(&a, f->x[SHIFT], f->c[SHIFT][SHIFT]));
-            a.i_tick++;
-        } else if (k == NEXT_TICK) {
-            filter_power(f, &u->v[a.i_tick], a.i_tick % MAX_OPEN, t, u->window_s,
-                         is_near_point(&a, 0, 0));
-            a.i_tick++;
-        } else {
-            const struct point *x = &p->v[a.i_point++];
-            if (x->edge >= 0)
-                filter_copy(f, EDGE + x->edge, E);
-            end_s = x->edge == 2 ? t : end_s;
-            filter_begin(f, x->kind);
-            /* A reading of the moment says nothing of what was before the mark. */
-            for (int i = a.i_tick; u->of_moment && i < a.i_open; i++)
-                filter_open(f, i % MAX_OPEN, t);
-        }
+        else if (k == NEXT_TICK)
+            pass_tick(&a, f, t);
+        else
+            pass_point(&a, f, t);
     }
-    f->end_shift_s = f->x[SHIFT] - f->x[RATE] * (now - end_s);
+    f->end_shift_s = f->x[SHIFT] - f->x[RATE] * (now - a.end_s);
     filter_sum_up(f);
 }

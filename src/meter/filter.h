@@ -33,8 +33,8 @@ struct filter {
     double c[N_STATE][N_STATE]; /* last: only what is in use is cleared */
 };
 
-/* q_rel, tau_rel, wander and step are given. shift_s: how much later than seen all updates are taken
- * to have been, give or take shift_sd_s. */
+/* q_rel, tau_rel, wander and step are given. shift_s: how much later than seen all updates are
+ * taken to have been, give or take shift_sd_s. */
 void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points *p,
                     double shift_s, double shift_sd_s);
 

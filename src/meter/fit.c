@@ -21,7 +21,7 @@ static const double CLEARLY = 6; /* e^6 times likelier */
 
 /* ---- noise levels and shift ---- */
 
-enum { N_Q = 8, N_TAU = 5, MAX_MODE = 12 };
+enum { N_Q = 15, N_TAU = 5, MAX_MODE = 12 };
 /* What a trial made of the span. */
 struct mode {
     double likelihood, energy_uj, half_uj;
@@ -54,7 +54,7 @@ static bool try_levels(struct search *s, int q, int tau)
     static const double taus[N_TAU] = {0.003, 0.01, 0.03, 0.1, 0.3};
     assert(q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU);
     s->tried[q][tau] = true;
-    s->trial->q_rel = 1e-6 * (double)(1 << 2 * q) / 4;
+    s->trial->q_rel = 1e-6 * (double)(1 << q) / 4;
     s->trial->tau_rel = taus[tau];
     lmw_filter_run(s->trial, s->u, s->p, s->shift_s, s->shift_sd_s);
     if (!(s->trial->log_likelihood > s->likelihood + s->gain))
@@ -74,7 +74,8 @@ static bool try_levels(struct search *s, int q, int tau)
 static bool try_neighbour(struct search *s, int i)
 {
     static const int step[4][2] = {{1, 0}, {-1, 0}, {0, -1}, {0, 1}};
-    int q = s->q + step[i][0], tau = s->tau + step[i][1];
+    int far = s->u->window_s > 0 ? 1 : 2;
+    int q = s->q + far * step[i][0], tau = s->tau + step[i][1];
     return q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU && !s->tried[q][tau] &&
            try_levels(s, q, tau);
 }
@@ -147,16 +148,16 @@ static void search_shift(struct search *s)
         if (k == (sd > 0 ? 2 : 0)) /* where the search began */
             continue;
         s->gain = sd > 0 ? 0 : s->u->n >= 16 ? CLEARLY : HUGE_VAL;
-        /* Of readings only their times are moved: what they are of has no one straight line. */
-        try_shift(s, -0.25 * k * max, s->u->window_s > 0 ? 0 : max / sqrt(12));
+        /* Of the moment only times are moved: what is read has no one straight line. */
+        try_shift(s, -0.25 * k * max, s->u->of_moment ? 0 : max / sqrt(12));
     }
     for (int k = -2; k <= 2 && max == 0 && sd > 0.003; k++)
         try_shift(s, 0.75 * k * sd, sd);
     s->gain = 0;
 }
 
-/* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts where
- * the span before ended, which saves most of the way. */
+/* The likeliest of all among the two filters' trials; NULL when none has a likelihood. Starts
+ * where the span before ended, which saves most of the way. */
 static const struct filter *search(struct search *s, struct noise_level *noise)
 {
     bool is_first = noise->n_span == 0;
@@ -173,6 +174,24 @@ static const struct filter *search(struct search *s, struct noise_level *noise)
     for (int k = 0; k < 2 && s->best_shift_sd_s > 0.001; k++)
         try_shift(s, s->best_shift_s + s->best->end_shift_s, s->best_shift_sd_s);
     return s->likelihood > -HUGE_VAL ? s->best : NULL;
+}
+
+/* How far the span's energy is off where a window that was learned is off by error_s: what is made
+ * of one as much shorter, as noisy and as late as the best is; of longer ones there may be no
+ * room. What is in u is gone after that. */
+static double by_shorter_window(struct search *s, struct ticks *u, double error_s)
+{
+    double half, is_uj = span_energy(s->best, &half);
+    double window_s = fmax(u->window_s - error_s, u->window_s / 2);
+    if (error_s == 0)
+        return 0;
+    for (int i = 0; i < u->n; i++)
+        u->v[i].e_uj *= window_s / u->window_s;
+    u->window_s = window_s;
+    s->trial->q_rel = s->best->q_rel;
+    s->trial->tau_rel = s->best->tau_rel;
+    lmw_filter_run(s->trial, u, s->p, s->best_shift_s, s->best_shift_sd_s);
+    return fabs(span_energy(s->trial, &half) - is_uj);
 }
 
 /* Cuts E at an edge to what the reads around it allow. */
@@ -264,6 +283,7 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     double end = fmin(fmax(f->x[EDGE + 2], lo[1]), hi[1]);
     out->energy_uj = fmax(0, end - start);
     span_energy(f, &half);
+    half = hypot(half, by_shorter_window(&of, &u, s->window_error_s));
     double lower_uj = out->energy_uj - half, upper_uj = out->energy_uj + half;
     widen_to_modes(&of, &lower_uj, &upper_uj);
     if (u.window_s == 0) {

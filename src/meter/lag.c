@@ -21,15 +21,15 @@
  * of W's error, and where it may be up to a row's time old each W is given the age that suits it
  * best.
  *
- * A mean may forget slowly instead: the share is then of exp(-age / constant). It is taken where it
- * leaves clearly less than every W.
+ * A mean may forget slowly instead: the share is then of exp(-age / constant). It is taken where
+ * it leaves clearly less than every W.
  *
- * The likeliest is believed, is `sure`, only if the load tells at all, if every W that explains the
- * readings not significantly worse is within a factor of 1.5, or is 50 ms or less, and if readings
- * whose windows hold an edge are explained about as well as others: else they are no means.
- * What is known of one that is not sure is the longest W that explains them as well; and where the
- * load explains nothing, or there is next to nothing to explain, that nobody states a mean over
- * more than 5 s as a power. */
+ * The likeliest is believed, is `sure`, only if the load tells at all, if every W that explains
+ * the readings not significantly worse is within a factor of 1.5, or is 50 ms or less, and if
+ * readings whose windows hold an edge are explained about as well as others: else they are no
+ * means. What is known of one that is not sure is the longest W that explains them as well; and
+ * where the load explains nothing, or there is next to nothing to explain, that nobody states a
+ * mean over more than 5 s as a power. */
 #include "meter/lag.h"
 
 #include <math.h>
@@ -124,7 +124,8 @@ static void take_readings(struct lag *l, const struct series *s, int64_t first, 
         int64_t end = chunk_end(s, i, to);
         u.n = 0;
         u.t0_ns = t_ns;
-        u.shift_max_s = 0;
+        u.shift_max_s = u.shift_sd_s = 0;
+        u.n_part = 0;
         lmw_ticks_readings(&u, s, i, end, &renewal);
         /* What a chunk begins with was made in the one before. */
         for (int k = l->n > 0; k < u.n && l->n < most; k++, l->n++) {
@@ -210,8 +211,8 @@ static void solve(const struct sums *s, struct solved *out)
     out->left = fmax(out->left, 1e-12 * s->yy);
 }
 
-/* What an exponential mean with time constant w is at t_s, which was `was` at last_s. The first `at`
- * stretches had ended then. */
+/* What an exponential mean with time constant w is at t_s, which was `was` at last_s. The first
+ * `at` stretches had ended then. */
 static double remembered(const struct stretches *x, double w, double last_s, double was,
                          double t_s, int *at)
 {
@@ -293,19 +294,27 @@ static void try_window(const struct lag *l, double w, double age_s, struct solve
         solve(&sums, out);
 }
 
-/* The squares that a mean over w leaves, at the age that suits it best; as of all readings, though
+/* The squares that a mean over w leaves, were the readings age_s old; as of all readings, though
  * not all have a window of which everything is known. Of fewer than half it is not asked. */
-static double unexplained(const struct lag *l, double w, double *all)
+static double left_over(const struct lag *l, double w, double age_s, double *all)
 {
     struct solved x;
+    try_window(l, w, age_s, &x);
+    double by = (double)l->n / fmax(1, x.n - 4);
+    *all = 2 * x.n >= l->n ? x.all * by : HUGE_VAL;
+    return 2 * x.n >= l->n ? x.left * by : HUGE_VAL;
+}
+
+/* At the age that suits it best. */
+static double unexplained(const struct lag *l, double w, double *all)
+{
     double least = HUGE_VAL;
     *all = HUGE_VAL;
     for (int k = 0; k < (l->max_age_s > 0 ? N_AGE : 1); k++) {
-        try_window(l, w, l->max_age_s * k / (N_AGE - 1), &x);
-        double by = (double)l->n / fmax(1, x.n - 4);
-        if (2 * x.n >= l->n && x.left * by < least) {
-            least = x.left * by;
-            *all = x.all * by;
+        double of, left = left_over(l, w, l->max_age_s * k / (N_AGE - 1), &of);
+        if (left < least) {
+            least = left;
+            *all = of;
         }
     }
     return least;
@@ -399,8 +408,8 @@ static int try_forgetting(struct lag *l, double least_s, double ratio, int n, do
     return best;
 }
 
-/* Whether a mean that forgets slowly leaves clearly less than the best window, of which `alike` times
- * as much is alike: then its time constant, and how far that may be off. */
+/* Whether a mean that forgets slowly leaves clearly less than the best window, of which `alike`
+ * times as much is alike: then its time constant, and how far that may be off. */
 static void search_forgetting(struct lag *l, double least, double alike, struct lag_window *out)
 {
     enum { N_COARSE = 74, N_ABOUT = 33 };
@@ -418,6 +427,47 @@ static void search_forgetting(struct lag *l, double least, double alike, struct 
     }
     out->forget_s = from_s * pow(fine, best);
     out->error_s = (hi_s - lo_s + l->made_sd_s) / 2;
+}
+
+/* The same at the age within far_s of *age_s that suits it best, which is put there. */
+static double at_best_age(const struct lag *l, double w, double far_s, double *age_s)
+{
+    enum { N = 7 };
+    double least = HUGE_VAL, about_s = *age_s, all;
+    for (int i = 0; i < N; i++) {
+        double age = about_s + far_s * (2.0 * i / (N - 1) - 1), left = left_over(l, w, age, &all);
+        if (left < least) {
+            least = left;
+            *age_s = age;
+        }
+    }
+    return least;
+}
+
+/* Finds the best window about *best_s, and returns how far from it one is that is alike. A longer
+ * window and an earlier time of all readings, up to late_s, can take each other's place: both are
+ * sought, three times, each time closer to the best. */
+static double refine(const struct lag *l, double late_s, double alike, double *best_s)
+{
+    enum { ROUNDS = 3, N = 13, CLOSER = 3 };
+    double w[ROUNDS * N], left[ROUNDS * N], least = HUGE_VAL, best_age_s = 0, error_s = 0;
+    double far_s = fmax(0.01 * *best_s, late_s);
+    for (int i = 0; i < ROUNDS; i++, far_s /= CLOSER, late_s /= CLOSER) {
+        double about_s = *best_s, about_age_s = best_age_s;
+        for (int k = i * N; k < (i + 1) * N; k++) {
+            double age_s = about_age_s;
+            w[k] = fmax(about_s + far_s * (2.0 * (k % N) / (N - 1) - 1), LEAST_S);
+            left[k] = at_best_age(l, w[k], late_s, &age_s);
+            if (left[k] < least) {
+                least = left[k];
+                *best_s = w[k];
+                best_age_s = age_s;
+            }
+        }
+    }
+    for (int k = 0; k < ROUNDS * N; k++)
+        error_s = left[k] <= least * alike ? fmax(error_s, fabs(w[k] - *best_s)) : error_s;
+    return error_s + far_s * CLOSER / (N - 1);
 }
 
 static void search(struct lag *l, int n_span, struct lag_window *out)
@@ -449,6 +499,8 @@ static void search(struct lag *l, int n_span, struct lag_window *out)
     look_at_residues(l, best_s, &rest);
     l->memory_s = memory_s;
     out->error_s = moment ? 0 : (hi_s - lo_s + l->made_sd_s) / 2;
+    if (!moment && l->max_age_s == 0)
+        out->error_s = refine(l, 1.75 * l->made_sd_s, alike, &best_s);
     if (!moment)
         search_forgetting(l, least, alike, out);
     out->sure = out->forget_s > 0 ||

@@ -241,7 +241,8 @@ static void read_stream(struct lmw_meter *m, int i, int64_t now_ns, uint32_t fla
 }
 
 /* Whether the machine slept since the last look. Clocks are looked at one after the other: a stall
- * in between makes the first difference too large and the second, the other way round, too small. */
+ * in between makes the first difference too large and the second, the other way round, too
+ * small. */
 static bool has_slept(struct lmw_meter *m, int64_t now_ns)
 {
     int64_t at_most = lmw_boot_ns() - now_ns;
@@ -281,8 +282,8 @@ int64_t lmw_meter_mark(struct lmw_meter *m)
     return read_all(m, S_MARK);
 }
 
-/* False when told to stop. A plain sleep, in which nobody can wake it: a wait for a condition would
- * cost the sampler a tenth more. */
+/* False when told to stop. A plain sleep, in which nobody can wake it: a wait for a condition
+ * would cost the sampler a tenth more. */
 static bool sleep_until(const struct lmw_meter *m, int64_t t_ns)
 {
     for (int64_t now = lmw_now_ns(); now < t_ns && !m->stopping; now = lmw_now_ns())

@@ -69,9 +69,9 @@ struct lmw_meter_opts {
      * list, comma-separated: "rapl", "perf", "nvml", "amdsmi", "amdgpu", "intelgpu", "jetson",
      * "battery", "bmc", "hwmon", "redfish:URL", "wall:PATH", "apple:PATH", "estimate",
      * "estimate:IDLE_W,FULL_W", "replay:FILE", "none", or one rail by its full name,
-     * "amdgpu:0000:03:00.0". Asking by name for what is not there is an error. LMW_NVML, LMW_AMDSMI
-     * and LMW_ROCMSMI in the environment name the vendors' libraries; under another sysroot they
-     * are looked for only when so named. */
+     * "amdgpu:0000:03:00.0". Asking by name for what is not there is an error. LMW_NVML,
+     * LMW_AMDSMI and LMW_ROCMSMI in the environment name the vendors' libraries; under another
+     * sysroot they are looked for only when so named. */
     const char *sources;
     double rate_hz; /* sampler; 20 when <= 0 */
     /* ring per source; 0: 4 hours' worth. Older samples are gone unless drained before */

@@ -1,7 +1,7 @@
 /* The window around a span.
  *
- * Up to PAST updates before each edge (twenty more make a counter's error 4 % smaller and its fit a
- * quarter dearer) and NEAR after it. In a long span the middle is left out, which loses nothing:
+ * Up to PAST updates before each edge (twenty more make a counter's error 4 % smaller and its fit
+ * a quarter dearer) and NEAR after it. In a long span the middle is left out, which loses nothing:
  * counters are absolute. (Of power readings all are used; span.c splits what is long.)
  *
  * Power may change at marks and at the edges of known spans, which also say what runs in

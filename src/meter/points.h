@@ -19,8 +19,8 @@ struct points {
     struct point v[MAX_POINTS];
 };
 
-/* Updates and change points of the window, in seconds from the first sample. The samples [first, n)
- * hold the span, unbroken. */
+/* Updates and change points of the window, in seconds from the first sample. The samples [first,
+ * n) hold the span, unbroken. */
 void lmw_points_gather(const struct series *s, int64_t first, int64_t n,
                        const struct known_spans *known, const struct lmw_span *span,
                        struct ticks *u, struct points *p);

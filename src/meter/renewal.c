@@ -5,11 +5,11 @@
  * longer than that. So where values change from read to read now and then (whole steps that
  * flicker), T is short, however many of the others are repeated.
  *
- * Edges. At a query's edge power steps. A value read d after it shows the step if it was made since:
- * of reads that keep no pace with the sensor a share of min(1, d / T). What all edges make of each
- * T is its likelihood; where no read that late shows what was before, T is at most a small part of
- * the time between reads. (A mean over W shows half a step after W / 2: T seems longer than it is,
- * which is the safe side.) */
+ * Edges. At a query's edge power steps. A value read d after it shows the step if it was made
+ * since: of reads that keep no pace with the sensor a share of min(1, d / T). What all edges make
+ * of each T is its likelihood; where no read that late shows what was before, T is at most a small
+ * part of the time between reads. (A mean over W shows half a step after W / 2: T seems longer
+ * than it is, which is the safe side.) */
 #include "meter/renewal.h"
 
 #include <math.h>
@@ -94,9 +94,9 @@ static double best_frequency(const struct news *c, int n_news, double least, dou
     return least + k * step;
 }
 
-/* The time between renewals, which is no more than most_s: that of the clock with which the changes
- * keep time, for a value may be renewed and not change (whole watts, an idle machine), so that
- * changes are several periods apart; where they keep none, the median between them. */
+/* The time between renewals, which is no more than most_s: that of the clock with which the
+ * changes keep time, for a value may be renewed and not change (whole watts, an idle machine), so
+ * that changes are several periods apart; where they keep none, the median between them. */
 static double usual_s(const struct news *c, double most_s)
 {
     double between[PLENTY], least = 0.8 / most_s, wide = 1.1 / most_s;

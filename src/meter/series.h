@@ -47,7 +47,8 @@ struct series {
     int64_t cap, n; /* n: ever appended; sample i lives at i % cap */
     bool grows;     /* offline: cap follows n */
     double age_s;   /* power readings that are all news may have been so old when they were read */
-    bool verbatim;  /* keep what a counter said instead of unwrapping it */
+    double window_error_s; /* of one that nobody states and that was learned; or 0 */
+    bool verbatim;         /* keep what a counter said instead of unwrapping it */
     /* unwrapping */
     bool started;
     int64_t raw, v, t_value_ns, t_change_ns;

@@ -2,11 +2,11 @@
  * were active at each moment.
  *
  * Spans that overlap, directly or by others, are a group. Its time is cut at every start, first
- * token and end; a piece's energy is C(its end) - C(its start), C(t) being the device's energy from
- * the group's begin to t, so the pieces sum to the device's energy exactly, whatever error each
- * C(t) has. A piece is shared by the active spans' rates: tokens over duration where tokens are
- * given, evenly where not. A span's bounds are those of the device's energy in its time, by its
- * share of it: how well the rule describes the device is not in them. */
+ * token and end; a piece's energy is C(its end) - C(its start), C(t) being the device's energy
+ * from the group's begin to t, so the pieces sum to the device's energy exactly, whatever error
+ * each C(t) has. A piece is shared by the active spans' rates: tokens over duration where tokens
+ * are given, evenly where not. A span's bounds are those of the device's energy in its time, by
+ * its share of it: how well the rule describes the device is not in them. */
 #include "meter/share.h"
 
 #include <stdlib.h>

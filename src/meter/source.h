@@ -47,8 +47,8 @@ struct source_kind {
     bool beside;
     bool parts; /* its rails are parts of one whole (two batteries), so none contains another */
     /* Appends every rail of this kind, present or absent with its reason, by lmw_source_add().
-     * `arg` is what followed "name:" in the request, or "". An error only for a request that cannot
-     * be served. */
+     * `arg` is what followed "name:" in the request, or "". An error only for a request that
+     * cannot be served. */
     int (*find)(struct source_list *l, const char *sysroot, const char *arg, struct lmw_err *err);
     /* The value at about t_ns: uJ for counters (raw: may wrap), mW for powers. */
     int (*read)(struct source *s, int64_t t_ns, int64_t *value, struct lmw_err *err);

@@ -2,12 +2,12 @@
  *
  * A counter's answer is E(end) - E(start), each reconstructed between the counter's updates
  * (fit.c). So is a power source's whose readings are of the moment or means of a time that is
- * stated or was learned (lag.c), but for the middle of a long span; of a mean that forgets slowly it
- * is what the straight lines hold and what it has still to show; another's is the integral of
+ * stated or was learned (lag.c), but for the middle of a long span; of a mean that forgets slowly
+ * it is what the straight lines hold and what it has still to show; another's is the integral of
  * the straight lines between its readings, cut at the edges, with bounds for a mean of up to a
- * second. Either has none, with the reason, when the samples around the span are missing or broken;
- * and is pending until the source has moved past the end. Bounds are clamped by what a counter that
- * never runs backwards allows. */
+ * second. Either has none, with the reason, when the samples around the span are missing or
+ * broken; and is pending until the source has moved past the end. Bounds are clamped by what a
+ * counter that never runs backwards allows. */
 #include "meter/span.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ int lmw_spans_open(struct known_spans *k, int cap, bool grows, struct lmw_err *e
 {
     *k = (struct known_spans){.cap = cap, .grows = grows};
     for (int i = 0; i < MAX_SERIES; i++)
-        k->noise[i] = (struct noise_level){.q = 4, .tau = 3};
+        k->noise[i] = (struct noise_level){.q = 8, .tau = 3};
     k->v = calloc((size_t)cap, sizeof *k->v);
     return k->v ? LMW_OK : lmw_fail(err, LMW_ENOMEM, "no memory for %d spans", cap);
 }
@@ -404,8 +404,8 @@ static void add_forgetting(struct sum *sum, const struct series *s, const struct
 }
 
 /* A mean that forgets tells little of a span shorter than its time constant, and lines between
- * readings nothing of one that holds no three of them: of these it is known that next to nothing is
- * left after 4.6 constants (1 %). */
+ * readings nothing of one that holds no three of them: of these it is known that next to nothing
+ * is left after 4.6 constants (1 %). */
 static void forget_no_less(struct around *a, const struct lmw_span *span)
 {
     double length_s = (double)(span->end_ns - span->start_ns) * 1e-9;
@@ -433,14 +433,17 @@ static bool add_power(struct sum *sum, const struct series *s, int64_t n, const 
     enum { LONG = 128, NEAR_EDGE = 32 };
     int64_t i = lmw_series_lower(s, a->before, a->after + 1, from_ns),
             j = lmw_series_lower(s, a->before, a->after + 1, to_ns);
-    if (j - i <= LONG)
+    double renewals =
+        a->renewal_s > 0 ? (double)(to_ns - from_ns) * 1e-9 / a->renewal_s : HUGE_VAL;
+    int64_t reads = renewals < (double)(j - i) ? (int64_t)((double)(j - i) / renewals) : 1;
+    if (j - i <= LONG * reads)
         return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, to_ns});
     /* A reading is of half a window ago, and shown until the next one is made; lines through means
      * that hold something of what is beyond the edge would be off by it. */
     int64_t half_window = s->info.window_ns > 0 ? s->info.window_ns / 2 : 0;
     int64_t age_ns = half_window + llround(a->renewal_s * 0.5e9);
-    int64_t lo = later(series_at(s, i + NEAR_EDGE)->t_ns, from_ns + age_ns);
-    int64_t hi = -later(-series_at(s, j - NEAR_EDGE)->t_ns, age_ns - to_ns);
+    int64_t lo = later(series_at(s, i + NEAR_EDGE * reads)->t_ns, from_ns + age_ns);
+    int64_t hi = -later(-series_at(s, j - NEAR_EDGE * reads)->t_ns, age_ns - to_ns);
     if (lo >= hi)
         return add_fit(sum, s, n, a, known, &(struct lmw_span){from_ns, LMW_NULL, to_ns});
     add_lines(sum, s, a, lo + age_ns, hi + age_ns);
@@ -497,36 +500,22 @@ static void read_on(const struct series *s, int64_t n, const struct lmw_span *sp
     }
 }
 
-/* A window that was learned may be off: the edges move by as much, and with them what lies between
- * the lowest and the highest power around. One that could not be learned may be up to lag_most_s:
- * whatever its shape, readings from a window after the start to the end hold nothing but the span,
- * and those from the start to a window after the end hold all of it. */
+/* A window that could not be learned may be up to lag.most_s: whatever its shape, readings from a
+ * window after the start to the end hold nothing but the span, and those from the start to a
+ * window after the end hold all of it. */
 static void unsure_window(const struct series *s, const struct around *a,
                           const struct lmw_span *span, double *lower_uj, double *upper_uj)
 {
-    double low = HUGE_VAL, high = 0, most_var = 0, least_var = 0;
-    if (a->unsure) {
-        int64_t most_ns = llround(a->lag.most_s * 1e9);
-        int64_t end_ns = span->end_ns, late_ns = end_ns + most_ns;
-        const struct sample *last = series_at(s, a->after);
-        double held =
-            last->t_ns < late_ns ? (double)(late_ns - last->t_ns) * 1e-6 * (double)last->v : 0;
-        double most = integrate(s, a, span->start_ns, late_ns, &most_var) + held;
-        double least = integrate(s, a, span->start_ns + most_ns, end_ns, &least_var);
-        *upper_uj = fmax(*upper_uj, most + 2 * sqrt(most_var));
-        *lower_uj = fmin(*lower_uj, least - 2 * sqrt(least_var));
-    }
-    double error_s = a->unsure ? 0 : a->lag.error_s;
-    for (int64_t i = a->before; error_s > 0 && i <= a->after; i++) {
-        const struct sample *x = series_at(s, i);
-        if (x->flags & S_NONE)
-            continue;
-        low = fmin(low, (double)x->v);
-        high = fmax(high, (double)x->v);
-    }
-    double half = high > low ? (high - low) * 1e3 * error_s : 0;
-    *lower_uj = fmax(0, *lower_uj - half);
-    *upper_uj += half;
+    double most_var = 0, least_var = 0;
+    int64_t most_ns = llround(a->lag.most_s * 1e9);
+    int64_t end_ns = span->end_ns, late_ns = end_ns + most_ns;
+    const struct sample *last = series_at(s, a->after);
+    double held =
+        last->t_ns < late_ns ? (double)(late_ns - last->t_ns) * 1e-6 * (double)last->v : 0;
+    double most = integrate(s, a, span->start_ns, late_ns, &most_var) + held;
+    double least = integrate(s, a, span->start_ns + most_ns, end_ns, &least_var);
+    *upper_uj = fmax(*upper_uj, most + 2 * sqrt(most_var));
+    *lower_uj = fmax(0, fmin(*lower_uj, least - 2 * sqrt(least_var)));
 }
 
 /* Prefill and the rest, by the fit; false when it says nothing. */
@@ -604,7 +593,7 @@ static void from_power(const struct series *s, int64_t n, const struct around *a
     double lower_uj = fmax(0, uj - half), upper_uj = uj + half;
     if (!forgets)
         widen(s, a, span, &lower_uj, &upper_uj);
-    if (!forgets || a->unsure)
+    if (a->unsure)
         unsure_window(s, a, span, &lower_uj, &upper_uj);
     out->lower_uj = whole(lower_uj);
     out->upper_uj = whole(upper_uj);
@@ -669,8 +658,8 @@ void lmw_span_nothing(struct lmw_energy *out, const char *reason)
     invalid(out, "%s", reason);
 }
 
-/* Learned again when a good part of all spans is new; and a log, which is asked for all its spans at
- * once, whenever it has grown. */
+/* Learned again when a good part of all spans is new; and a log, which is asked for all its spans
+ * at once, whenever it has grown. */
 static void learn_window(const struct series *s, int64_t n, struct known_spans *known,
                          const struct lmw_span *span, struct lag_window *out)
 {
@@ -695,6 +684,7 @@ void lmw_span_energy(const struct series *s, int64_t n, bool final, struct known
         told = *s;
         told.info.window_ns = a.lag.window_ns;
         told.age_s = a.lag.age_s;
+        told.window_error_s = a.lag.sure ? a.lag.error_s : 0;
         s = &told;
     }
     lmw_span_nothing(out, "");

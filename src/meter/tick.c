@@ -4,10 +4,11 @@
  * in (lo, hi]. A counter that updates every T seconds wrote all its values at phase + k * T, which
  * says when each update happened far more finely than the reads were spaced (clock.c).
  *
- * Where reads tell of a clock, also reads as seldom as updates, the updates are its lattice. Rows that
- * are all news and were made by the updates, or keep their pace, are of one age, which is one unknown
- * for all. Else it is the middle of (lo, hi], or of the last T of it, give or take a sqrt(12)th. The
- * candidates for T are about the stated period, or about the median time between changes. */
+ * Where reads tell of a clock, also reads as seldom as updates, the updates are its lattice. Rows
+ * that are all news and were made by the updates, or keep their pace, are of one age, which is one
+ * unknown for all. Else it is the middle of (lo, hi], or of the last T of it, give or take a
+ * sqrt(12)th. The candidates for T are about the stated period, or about the median time between
+ * changes. */
 #include "meter/tick.h"
 
 #include <math.h>
@@ -172,8 +173,8 @@ static double row_s(const struct series *s, int64_t from, int64_t n, double q)
     return k > 0 ? lmw_quantile(d, k, q) : 0;
 }
 
-/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are as
- * old as one another, where the rows are made by the updates or come regularly. */
+/* Whether reads [from, n) keep the pace of updates that come every period_s: then all values are
+ * as old as one another, where the rows are made by the updates or come regularly. */
 static bool in_step(const struct series *s, int64_t from, int64_t n, double period_s)
 {
     double ratio = row_s(s, from, n, 0.5) / period_s;
@@ -257,9 +258,9 @@ static int64_t round_part(int64_t n)
 }
 
 /* The largest number that divides all values (a counter's: the differences of neighbours). Where
- * these are few that may be chance: of powers only zeros at the end are believed then, of a counter
- * nothing. Nor is a step of more than a joule or a watt, for a test machine that draws 100 W or 500
- * W has no such meter. */
+ * these are few that may be chance: of powers only zeros at the end are believed then, of a
+ * counter nothing. Nor is a step of more than a joule or a watt, for a test machine that draws 100
+ * W or 500 W has no such meter. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
 {
     enum { LOOK = 4096, ENOUGH = 8, PLENTY = 64 };
@@ -290,9 +291,9 @@ double lmw_ticks_step(const struct series *s, int64_t from, int64_t n)
 
 /* A reading of the moment speaks for this long: what power does in less is noise. */
 static const double MOMENT_S = 0.01;
-/* One at the very time of an edge is of what was before it if the meter read it there; where nobody
- * says how old rows are it may be of either side: it comes behind the edge, where it says nothing
- * of what was before. */
+/* One at the very time of an edge is of what was before it if the meter read it there; where
+ * nobody says how old rows are it may be of either side: it comes behind the edge, where it says
+ * nothing of what was before. */
 static const double AFTER_EDGE_S = 1e-9;
 
 /* Whether enough reads fell closer together than half a period: where all that is seen of each
@@ -305,40 +306,69 @@ static bool shows_one_phase(const struct changes *c, double period_s)
     return narrow * 10 >= c->n;
 }
 
-/* How values are renewed: by a clock, where the reads are frequent enough to show one; and whether
- * each row has a new one at the pace at which they are made, so that all are of one age. */
-static bool learn_renewal(struct clock_fit *f, const struct ticks *origin, const struct series *s,
-                          int64_t from, int64_t n, double renewal_s, bool *alike,
-                          double *shared_sd_s)
+/* How the readings of a window were made. */
+struct making {
+    double renewal_s;
+    bool has_clock; /* by a clock, where the reads are frequent enough to show one */
+    bool alike; /* each row has a new one at the pace at which they are made: all are of one age */
+    bool by_edges; /* every read is news, and the queries' edges say how old */
+    bool unplaced; /* nobody says whether a row at an edge is of before or after it */
+    struct clock_fit clock;
+};
+
+static void learn_clock(struct making *m, struct ticks *out, const struct series *s, int64_t from,
+                        int64_t n)
 {
     struct changes c;
-    *alike = false;
-    *shared_sd_s = 0;
-    if (renewal_s == 0)
-        return false;
-    find_changes(&c, origin, s, from, n, MAX_TICKS);
+    find_changes(&c, out, s, from, n, MAX_TICKS);
     believe_changes_only(&c, HUGE_VAL);
     bool told = s->info.period_ns != LMW_NULL && s->info.period_ns > 0;
-    bool has_clock = shows_phase(&c, renewal_s) && shows_one_phase(&c, renewal_s) &&
-                     lmw_clock_learn(f, &c, renewal_s, told ? 0.005 : 0.04);
-    bool pace = !has_clock && in_step(s, from, n, renewal_s);
-    *alike = pace && come_regularly(s, from, n, renewal_s);
-    *shared_sd_s = has_clock ? f->shift_sd_s : pace && !*alike ? renewal_s / SQRT12 : 0;
-    return has_clock;
+    m->has_clock = shows_phase(&c, m->renewal_s) && shows_one_phase(&c, m->renewal_s) &&
+                   lmw_clock_learn(&m->clock, &c, m->renewal_s, told ? 0.005 : 0.04);
+    bool pace = !m->has_clock && in_step(s, from, n, m->renewal_s);
+    m->alike = pace && come_regularly(s, from, n, m->renewal_s);
+    if (m->alike)
+        out->shift_max_s = m->renewal_s;
+    double shared_sd_s = m->has_clock        ? m->clock.shift_sd_s
+                         : pace && !m->alike ? m->renewal_s / SQRT12
+                                             : 0;
+    out->shift_sd_s = fmax(out->shift_sd_s, shared_sd_s);
+    if (m->has_clock && !out->of_moment && out->n_part < MAX_PART)
+        out->part[out->n_part++] =
+            (struct tick_part){out->n, m->clock.shift_sd_s, m->clock.shift_at_s, m->clock.tilt};
 }
 
-/* When the value was made that was first seen at t_s, since_s after the read before. */
-static double made_at(const struct clock_fit *f, bool has_clock, double t_s, double since_s,
-                      double renewal_s, double *sd_s)
+static void learn_making(struct making *m, struct ticks *out, const struct series *s, int64_t from,
+                         int64_t n, const struct renewal *renewal)
 {
-    if (has_clock) {
-        double tick = tick_of(f, t_s);
-        *sd_s = f->slack_s / sqrt(3) + 0.001 * f->period_s +
-                hypot(f->shift_sd_s, f->tilt * (tick - f->shift_at_s));
-        if (tick > t_s - since_s - f->slack_s - *sd_s) /* else it denies the clock */
+    /* A value is older than that only where renewals come later still, which would show. */
+    double nearest_row_s = row_s(s, from, n, 0.1);
+    *m = (struct making){.renewal_s = renewal->every_s};
+    if (m->renewal_s > 0) {
+        learn_clock(m, out, s, from, n);
+        return;
+    }
+    m->by_edges =
+        s->info.window_ns == 0 && (renewal->likely_s > 0 || renewal->most_s < nearest_row_s);
+    m->unplaced = s->info.window_ns == LMW_NULL || s->age_s > 0;
+    if (m->unplaced && !m->by_edges)
+        out->shift_max_s = fmin(s->age_s > 0 ? s->age_s : nearest_row_s, renewal->most_s);
+}
+
+/* When the value was made that was first seen at t_s, since_s after the read before. What all
+ * share of a clock's error is each one's for those of the moment (fit.c tries no line). */
+static double made_at(const struct making *m, bool of_moment, double t_s, double since_s,
+                      double *sd_s)
+{
+    if (m->has_clock) {
+        const struct clock_fit *f = &m->clock;
+        double tick = tick_of(f, t_s), own = f->slack_s / sqrt(3) + 0.001 * f->period_s;
+        double shared = hypot(f->shift_sd_s, f->tilt * (tick - f->shift_at_s));
+        *sd_s = of_moment ? own + shared : own;
+        if (tick > t_s - since_s - f->slack_s - own - shared) /* else it denies the clock */
             return fmin(tick, t_s);
     }
-    double age = fmin(renewal_s, since_s);
+    double age = m->alike ? 0 : fmin(m->renewal_s, since_s);
     *sd_s = age / SQRT12;
     return t_s - age / 2;
 }
@@ -348,46 +378,31 @@ static double made_at(const struct clock_fit *f, bool has_clock, double t_s, dou
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
                         const struct renewal *renewal)
 {
-    struct clock_fit clock;
-    double renewal_s = renewal->every_s;
-    double window_s = s->info.window_ns > 0 ? (double)s->info.window_ns * 1e-9 : MOMENT_S;
-    double nearest = window_s / (MAX_OPEN - 2), used_s = -HUGE_VAL, sd_s;
-    double shared_sd_s;
-    bool alike,
-        has_clock = learn_renewal(&clock, out, s, from, n, renewal_s, &alike, &shared_sd_s);
-    if (alike)
-        out->shift_max_s = renewal_s;
-    out->shift_sd_s = fmax(out->shift_sd_s, shared_sd_s);
-    /* A value is older than that only where renewals come later still, which would show. */
-    double nearest_row_s = row_s(s, from, n, 0.1);
-    bool by_edges = renewal_s == 0 && s->info.window_ns == 0 &&
-                    (renewal->likely_s > 0 || renewal->most_s < nearest_row_s);
-    bool unplaced = renewal_s == 0 && (s->info.window_ns == LMW_NULL || s->age_s > 0);
-    if (unplaced && !by_edges)
-        out->shift_max_s = fmin(s->age_s > 0 ? s->age_s : nearest_row_s, renewal->most_s);
+    struct making m;
     const struct sample *last = NULL;
-    out->window_s = window_s;
+    out->window_s = s->info.window_ns > 0 ? (double)s->info.window_ns * 1e-9 : MOMENT_S;
     out->of_moment = s->info.window_ns <= 0;
+    learn_making(&m, out, s, from, n, renewal);
+    double nearest = out->window_s / (MAX_OPEN - 2), used_s = -HUGE_VAL, sd_s;
     for (int64_t i = from; i < n; i++) {
         const struct sample *x = series_at(s, i);
         if (x->flags & S_NONE)
             continue;
         double t = ticks_rel(out, x->t_ns);
         bool is_new = !last || x->v != last->v;
-        double since = last && is_new ? (double)(x->t_ns - last->t_ns) * 1e-9 : renewal_s;
+        double since = last && is_new ? (double)(x->t_ns - last->t_ns) * 1e-9 : m.renewal_s;
         last = x;
-        if (!is_new && t - used_s < (alike ? 0.7 : 1.5) * renewal_s)
+        if (!is_new && t - used_s < (m.alike ? 0.7 : 1.5) * m.renewal_s)
             continue;
-        double age_s = alike ? 0 : renewal_s;
-        double made = made_at(&clock, has_clock, t, since, age_s, &sd_s);
-        if (by_edges) {
+        double made = made_at(&m, out->of_moment, t, since, &sd_s);
+        if (m.by_edges) {
             made = t - renewal->likely_s / 2;
             sd_s = (renewal->most_s - renewal->likely_s / 2) / TICK_SURE;
         }
-        made += unplaced ? AFTER_EDGE_S : 0;
+        made += m.unplaced ? AFTER_EDGE_S : 0;
         if (made - used_s < nearest)
             continue;
         used_s = made;
-        add(out, made, sd_s, (double)x->v * 1e3 * window_s);
+        add(out, made, sd_s, (double)x->v * 1e3 * out->window_s);
     }
 }

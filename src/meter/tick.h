@@ -47,8 +47,8 @@ void lmw_ticks_learn(struct ticks *out, const struct series *s, int64_t from, in
 /* The same of power readings, which are renewed so. */
 void lmw_ticks_readings(struct ticks *out, const struct series *s, int64_t from, int64_t n,
                         const struct renewal *renewal);
-/* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where that
- * is more. */
+/* The steps in which samples [from, n) come: uJ, or mW of power readings; what is stated where
+ * that is more. */
 double lmw_ticks_step(const struct series *s, int64_t from, int64_t n);
 
 #endif

@@ -232,7 +232,8 @@ struct sim_score {
     int n_valid;
 };
 
-/* Attributes every query of the log; out[n_query]. period_s: what the meter is told; 0: nothing. */
+/* Attributes every query of the log; out[n_query]. period_s: what the meter is told; 0:
+ * nothing. */
 static int sim_ask(struct sim *s, double period_s, struct sim_answer *out, struct lmw_err *err)
 {
     struct lmw_source_info info = {.name = "sim", .wrap_uj = s->wrap_uj, .resolution_uj = 1};

@@ -114,8 +114,8 @@ static void wraps_are_unwrapped_any_number_of_times(void **state)
     lmw_buf_free(&csv);
 }
 
-/* Back from 95 of 100 J to 40: a wrap would be 45 J in a second of a machine that drew 1 W; after a
- * reset it is what was drawn since. */
+/* Back from 95 of 100 J to 40: a wrap would be 45 J in a second of a machine that drew 1 W; after
+ * a reset it is what was drawn since. */
 static void a_wrap_that_would_take_impossible_power_is_a_reset(void **state)
 {
     struct lmw_buf csv = {0};

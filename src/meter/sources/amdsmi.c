@@ -367,7 +367,8 @@ static int64_t number(uint32_t v)
     return v == 0xffff || v == 0xffffffff ? LMW_NULL : v;
 }
 
-/* Millidegrees by the header, whole degrees by some releases: no chip that answers is below 1 C. */
+/* Millidegrees by the header, whole degrees by some releases: no chip that answers is below 1
+ * C. */
 static void tell_temperature(struct lmw_device *out, int64_t t)
 {
     if (t > 0 && t < 300000)

@@ -3,16 +3,16 @@
  *
  *     E(t) = idle_w * t + (full_w - idle_w) * busy(t)
  *
- * busy(t) is the busy time of all processors (/proc/stat: user, nice, system, irq, softirq; waiting
- * for disks and stolen time apart) over their number, in ticks of 10 ms: an energy counter with
- * 10 ms steps. It knows nothing of clocks, vector units or memory: two programs equally busy are
- * equal to it. Its bounds always include +-50 %, or what a calibration by a real meter found
+ * busy(t) is the busy time of all processors (/proc/stat: user, nice, system, irq, softirq;
+ * waiting for disks and stolen time apart) over their number, in ticks of 10 ms: an energy counter
+ * with 10 ms steps. It knows nothing of clocks, vector units or memory: two programs equally busy
+ * are equal to it. Its bounds always include +-50 %, or what a calibration by a real meter found
  * (calibrate.c).
  *
  * /proc/stat takes 5 us to read, 25 when its code has left the caches: the kernel writes out every
- * interrupt with it. /proc/uptime says for a sixth of that how long all processors were idle; their
- * number x the time up, less that, is busy time too, but with disks, theft and suspends in it. So
- * /proc/stat is asked once a second, and in between /proc/uptime how much has come on top.
+ * interrupt with it. /proc/uptime says for a sixth of that how long all processors were idle;
+ * their number x the time up, less that, is busy time too, but with disks, theft and suspends in
+ * it. So /proc/stat is asked once a second, and in between /proc/uptime how much has come on top.
  *
  * Without figures from the user ("estimate:IDLE_W,FULL_W") or a calibration it guesses 1 W idle
  * and 5 W busy per logical processor: the middle of what laptops (8 threads: 5 to 40 W) and

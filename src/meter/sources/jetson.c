@@ -217,8 +217,8 @@ static bool is_complete(const struct search *x, const struct board *b, bool read
     return true;
 }
 
-/* A board whose total these rails make, when its model did not say; what measures something else is
- * forgotten. VIN alone may be anything's. */
+/* A board whose total these rails make, when its model did not say; what measures something else
+ * is forgotten. VIN alone may be anything's. */
 static void know_by_rails(struct search *x)
 {
     const char *missing;

@@ -478,7 +478,8 @@ static bool is_single(const struct gpu *g)
 }
 
 /* Drivers from before there were scopes answer for the GPU whatever scope is asked: a module is
- * believed when the GPU alone is not told, when the chip is known for it, or when it draws more. */
+ * believed when the GPU alone is not told, when the chip is known for it, or when it draws
+ * more. */
 static bool has_module(const struct gpu *g, const struct gpu_watch *w)
 {
     return g->power.scope == SCOPE_MODULE || is_single(g) || is_named(g, "GB200") ||
