@@ -2,10 +2,10 @@
  *
  *     bench_backend [--n N] [--in-flight N] [--pieces N] [--json]
  *
- * N requests (default 50000), so many in flight (default 256), each answered by a stream of so many
- * pieces (default 8) from a server of this program's own in another process, over loopback. Prints
- * requests a second, the processor time one request costs this side (user and system), the share of
- * one processor that is, and resident memory after a tenth and at the end. */
+ * N requests (default 50000), so many in flight (default 256), each answered by a stream of so
+ * many pieces (default 8) from a server of this program's own in another process, over loopback.
+ * Prints requests a second, the processor time one request costs this side (user and system), the
+ * share of one processor that is, and resident memory after a tenth and at the end. */
 #include "backend/backend.h"
 
 #include "base/clock.h"

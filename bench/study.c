@@ -2,11 +2,11 @@
  *
  *     bench_study [--n N] [--in-flight N] [--meter SPEC] [--db FILE] [--json]
  *
- * N queries (default 100000) of the size of a shop-intents message, scored, each a transaction in a
- * new store (default: in TMPDIR, which should be on the disk that is meant). CPU time of the thread
- * between one answer's end and the next one's begin: median and 99th percentile; queries a second
- * of time, and of the process's CPU time (what it would do on a processor of its own); resident
- * memory after a tenth of them and at the end. */
+ * N queries (default 100000) of the size of a shop-intents message, scored, each a transaction in
+ * a new store (default: in TMPDIR, which should be on the disk that is meant). CPU time of the
+ * thread between one answer's end and the next one's begin: median and 99th percentile; queries a
+ * second of time, and of the process's CPU time (what it would do on a processor of its own);
+ * resident memory after a tenth of them and at the end. */
 #include "study/study.h"
 
 #include "base/clock.h"

@@ -3,14 +3,14 @@
  *     bench_traces [--draws N] [--seed S] [--list | --one] [--check]
  *
  * Draws N random machines, workloads, sensors and ways of logging (meter_sim.h) over wide ranges:
- * counters and powers; updates every 1 ms to 2 s, a row for each or polled; steps of 1 uJ to 1 J, 1
- * mW to 1 W; means over 0 to 5 s, stated or not; jitter, stalls, missing and empty rows, wraps,
+ * counters and powers; updates every 1 ms to 2 s, a row for each or polled; steps of 1 uJ to 1 J,
+ * 1 mW to 1 W; means over 0 to 5 s, stated or not; jitter, stalls, missing and empty rows, wraps,
  * resets; queries of 0.05 to 30 s at 10 to 700 W, alike or not. Prints by class (what is known of
- * the sensor; the query's length in units of the slowest of period, poll and window) how many spans
- * got joules, the mean of their errors, the 95th percentile of these, how often the bounds held the
- * truth, how often they missed it by more than 5 % of it, and how wide they were. --list has a line
- * of JSON for each draw, --one draw S with its spans; --check fails where that is not as it was
- * (holds()). Seeded: the same everywhere. */
+ * the sensor; the query's length in units of the slowest of period, poll and window) how many
+ * spans got joules, the mean of their errors, the 95th percentile of these, how often the bounds
+ * held the truth, how often they missed it by more than 5 % of it, and how wide they were. --list
+ * has a line of JSON for each draw, --one draw S with its spans; --check fails where that is not
+ * as it was (holds()). Seeded: the same everywhere. */
 #include <stdbool.h>
 #include <stdio.h>
 

@@ -108,9 +108,9 @@ struct lmw_reply {
     struct lmw_err err;
 };
 
-/* What a backend is made of; for tests too. info, answer and send see every field of *out
- * cleared. One without send and wait answers what is sent when it is waited for; one without answer
- * sends and waits. */
+/* What a backend is made of; for tests too. info, answer and send see every field of *out cleared.
+ * One without send and wait answers what is sent when it is waited for; one without answer sends
+ * and waits. */
 struct lmw_backend_ops {
     const char *name;
     bool model_is_name; /* opts.model is no file */

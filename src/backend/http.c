@@ -1,12 +1,12 @@
 /* HTTP over libcurl: one multi handle driven by its sockets (epoll), so that what a chunk costs
  * does not grow with how many calls are in flight; connections stay open from call to call.
  *
- * What is tried again, after 0.2 s, 0.4 s, ... up to 30 s, each times 0.5 to 1 at random: 408, 429,
- * 5xx but 501 and 505, a connection that broke, a stream that ended before the answer did, and
- * (once the server has answered anything) a refused or timed-out connection. Retry-After, seconds
- * or a date (one that is over counts for nothing), is added to that; one over 10 minutes is not
- * waited for. Never tried again: other statuses, and a 429 that says the credit is used up; a
- * certificate that cannot be verified, bytes that are no HTTP or no answer, a time-out after the
+ * What is tried again, after 0.2 s, 0.4 s, ... up to 30 s, each times 0.5 to 1 at random: 408,
+ * 429, 5xx but 501 and 505, a connection that broke, a stream that ended before the answer did,
+ * and (once the server has answered anything) a refused or timed-out connection. Retry-After,
+ * seconds or a date (one that is over counts for nothing), is added to that; one over 10 minutes
+ * is not waited for. Never tried again: other statuses, and a 429 that says the credit is used up;
+ * a certificate that cannot be verified, bytes that are no HTTP or no answer, a time-out after the
  * connection was made.
  *
  * Memory is bounded: of a body nothing is kept here but 64 KB of one that is no answer; readers

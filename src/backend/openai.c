@@ -1,12 +1,14 @@
-/* The API of OpenAI as llama-server, vLLM, SGLang, LM Studio, TensorRT-LLM and the clouds speak it:
- * POST /v1/chat/completions, or with raw prompts /v1/completions, streamed as server-sent events.
+/* The API of OpenAI as llama-server, vLLM, SGLang, LM Studio, TensorRT-LLM and the clouds speak
+ * it: POST /v1/chat/completions, or with raw prompts /v1/completions, streamed as server-sent
+ * events.
  *
  * Sources: OpenAI's API reference (chunks, usage, stream_options); llama.cpp tools/server/README
  * (`timings`: prompt_n evaluated, cache_n reused, milliseconds); vLLM, "Reasoning outputs" (the
  * thought before an answer is `reasoning`, formerly `reasoning_content`, and is switched by
  * chat_template_kwargs: `enable_thinking` in Qwen's templates, `thinking` in DeepSeek's and
- * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats `logprobs.content[].logprob`,
- * of completions `logprobs.token_logprobs[]`, llama-server's in the chats' form; before sampling).
+ * Granite's); llama.cpp#10783, vllm#2918 (log-probabilities: in chats
+ * `logprobs.content[].logprob`, of completions `logprobs.token_logprobs[]`, llama-server's in the
+ * chats' form; before sampling).
  *
  * Of the clouds: Groq's usage may be in `x_groq`, with seconds; Mistral's content may be parts, of
  * which some are thought; xAI's and Gemini's completion_tokens leave the thought out, their total
@@ -127,8 +129,8 @@ static int open_format(struct lmw_remote *r, const struct lmw_backend_opts *opts
 
 /* --- asking --- */
 
-/* Settings that change nothing are sent too, when tokens are drawn: left out, llama-server and vLLM
- * would take defaults of their own, and the record would be wrong about them. */
+/* Settings that change nothing are sent too, when tokens are drawn: left out, llama-server and
+ * vLLM would take defaults of their own, and the record would be wrong about them. */
 static void put_sampling(json_t *ask, const struct lmw_remote *r, const struct lmw_request *q)
 {
     bool all = q->temperature > 0 && !(r->crutches & NO_SWITCHED_OFF);

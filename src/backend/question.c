@@ -1,9 +1,9 @@
 /* One question in flight: writes its body, and reads what comes back into the reply.
  *
- * How an answer is framed is seen from its first byte, not from its Content-Type, which servers get
- * wrong: `{` is JSON, a field name or a colon an event stream, `<` somebody's web page. A server
- * that was asked to stream and answers with one object is taken; the time of its first token is
- * not known then.
+ * How an answer is framed is seen from its first byte, not from its Content-Type, which servers
+ * get wrong: `{` is JSON, a field name or a colon an event stream, `<` somebody's web page. A
+ * server that was asked to stream and answers with one object is taken; the time of its first
+ * token is not known then.
  *
  * Times: start, first piece and end are read from the request's clock, the gaps between pieces
  * from the plain one. Pieces that arrive together count as apart by nothing. Kept are at most

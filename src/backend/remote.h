@@ -1,6 +1,6 @@
 /* A model on a server: what the backends that speak HTTP share. A format says how a question is
- * written and an answer read; the rest is in remote.c (opening, in flight, attempts) and question.c
- * (framing, times, bounds). */
+ * written and an answer read; the rest is in remote.c (opening, in flight, attempts) and
+ * question.c (framing, times, bounds). */
 #ifndef LMW_BACKEND_REMOTE_H
 #define LMW_BACKEND_REMOTE_H
 

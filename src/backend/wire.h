@@ -5,7 +5,8 @@
 #include "base/record.h"
 #include "base/str.h"
 
-/* A server's count, or duration in units of so many ns; LMW_NULL where missing or no such thing. */
+/* A server's count, or duration in units of so many ns; LMW_NULL where missing or no such
+ * thing. */
 int64_t lmw_wire_count(const json_t *object, const char *key);
 int64_t lmw_wire_ns(const json_t *object, const char *key, double unit_ns);
 /* a, or b where that is not known; a part, or LMW_NULL where it is larger than its whole. */

@@ -28,9 +28,9 @@ int lmw_file_hash(const char *path, uint64_t *h, int64_t *bytes, struct lmw_err 
 int lmw_file_read_i64(const char *path, int64_t *out, struct lmw_err *err);
 
 /* A file written beside its target and renamed onto it: open, write to ->f, then commit or
- * abandon. commit flushes, fsyncs and renames; a full disk is an error and leaves the target. Links
- * are followed. A target that is there and is no regular file (a device, a pipe) is written in
- * place: nothing is renamed over it. */
+ * abandon. commit flushes, fsyncs and renames; a full disk is an error and leaves the target.
+ * Links are followed. A target that is there and is no regular file (a device, a pipe) is written
+ * in place: nothing is renamed over it. */
 struct lmw_atomic {
     FILE *f;
     char path[1024], tmp[1048]; /* tmp empty: in place */

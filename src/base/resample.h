@@ -31,7 +31,8 @@ struct lmw_resample {
     double *count; /* with room for LMW_UNITS_MAX units */
 };
 int lmw_resample_open(struct lmw_resample *r, struct lmw_arena *arena, struct lmw_err *err);
-/* Fixed seed: as many units, the same draws; drawn only where the number is another than before. */
+/* Fixed seed: as many units, the same draws; drawn only where the number is another than
+ * before. */
 void lmw_resample_draw(struct lmw_resample *r, int n_unit);
 
 /* Columns of sums over units, in blocks of LMW_BLOCK: value of unit u, column k is

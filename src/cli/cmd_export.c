@@ -1,4 +1,5 @@
-/* lmwatt export: the records of runs as JSONL or CSV, to stdout or, whole or not at all, a file. */
+/* lmwatt export: the records of runs as JSONL or CSV, to stdout or, whole or not at all, a
+ * file. */
 #include "base/file.h"
 #include "cli/cli.h"
 #include "insight/insight.h"

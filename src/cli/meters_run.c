@@ -23,7 +23,8 @@ void cli_meter_notes(struct lmw_meter *m)
     }
 }
 
-/* Ctrl-C is the command's: we live on to say what it cost. Its exit status, as a shell tells it. */
+/* Ctrl-C is the command's: we live on to say what it cost. Its exit status, as a shell tells
+ * it. */
 static int run_command(char **command)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;

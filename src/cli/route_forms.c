@@ -1,5 +1,5 @@
-/* What the verbs of `lmwatt route` show alike: numbers, tables, and the strategies asked for. Below
- * them all: it calls no verb. */
+/* What the verbs of `lmwatt route` show alike: numbers, tables, and the strategies asked for.
+ * Below them all: it calls no verb. */
 #include "cli/route.h"
 
 #include <math.h>

@@ -6,7 +6,8 @@
  *
  * - One token leaves nothing to share but rows: every thread keeps the residual stream for itself,
  *   the same in each, and meets the others five times.
- * - Many tokens for a small layer: each thread takes some of them through in a pass of its own, and
+ * - Many tokens for a small layer: each thread takes some of them through in a pass of its own,
+ * and
  *   meets the others once, when all have stored their keys and values. All threads then unpack all
  *   weights, a tenth more work, and nobody helps who is late: in a large layer the barriers cost
  *   less.
@@ -34,8 +35,8 @@ void lmw_pass_meet(struct lmw_pass *p)
 
 /* --- what the threads divide as they go --- */
 
-/* A turn's counters are zeroed half a ring before they are used: a barrier lies in between, and one
- * since they were used last. */
+/* A turn's counters are zeroed half a ring before they are used: a barrier lies in between, and
+ * one since they were used last. */
 struct lmw_turn lmw_pass_turn(struct lmw_pass *p)
 {
     struct lmw_turn t = {.i = p->turn++ % LMW_TURNS};

@@ -1,5 +1,6 @@
-/* Accuracy by the values of fields: columns of the record, or fields that only this workload knows.
- * One pass per run fills, for each field, a table of counts and right answers, [value][run]. */
+/* Accuracy by the values of fields: columns of the record, or fields that only this workload
+ * knows. One pass per run fills, for each field, a table of counts and right answers,
+ * [value][run]. */
 #include "insight/insight.h"
 #include "insight/names.h"
 
@@ -18,7 +19,8 @@ struct fields {
     const char *read[MAX_FIELDS + 6];            /* ends with NULL */
     struct lmw_buf text;                         /* a column's value as JSON */
     int n;
-    /* How often the run in hand has asked a question, by field and by the value it counts under. */
+    /* How often the run in hand has asked a question, by field and by the value it counts
+     * under. */
     struct lmw_arena room; /* all of it; runs follow each other there */
     struct names workload, question[MAX_FIELDS];
     int64_t *times[MAX_FIELDS]; /* [cap] by the question's number */
@@ -108,7 +110,8 @@ static int64_t times_before(struct fields *f, int i, int row, const struct lmw_r
 }
 
 /* Counts a record into column `run` of the table by field i. Until finish_cell() accuracy.value is
- * the sum of scores, and accuracy.lower that of the squares of how often each question was asked. */
+ * the sum of scores, and accuracy.lower that of the squares of how often each question was
+ * asked. */
 static int count(struct fields *f, int i, struct lmw_breakdown *b, const char *value, int run,
                  const struct lmw_record *r, struct lmw_arena *arena, struct lmw_err *err)
 {

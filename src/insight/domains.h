@@ -22,8 +22,8 @@ struct lmw_domains {
     struct lmw_coverage *coverage; /* [n_domain + 1][n_column] */
     int *best_local;     /* [n_domain + 1] the single local run that covers most, or -1 */
     int64_t *only_cloud; /* [n_domain + 1] questions right by a cloud run and no local */
-    /* The whole, weighted two ways: [n_column]. Traffic: every question counts the same. Data sets:
-     * the plain mean of the coverages of the workloads, as the paper averages its four. */
+    /* The whole, weighted two ways: [n_column]. Traffic: every question counts the same. Data
+     * sets: the plain mean of the coverages of the workloads, as the paper averages its four. */
     struct lmw_interval *traffic, *datasets;
     int n_dataset;
 };

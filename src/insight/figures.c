@@ -4,8 +4,8 @@
  *     1 / (mean x mean)       perplexity per watt and per joule
  *
  * Each figure is taken over the records in which all that goes into it is known, and says how many
- * those were. Medians and other quantiles are over the records that have the value. Definitions and
- * their sources: docs/insight.md. */
+ * those were. Medians and other quantiles are over the records that have the value. Definitions
+ * and their sources: docs/insight.md. */
 #include "insight/figures.h"
 
 #include "base/stat.h"

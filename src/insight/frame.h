@@ -115,8 +115,8 @@ int lmw_frame_load(struct lmw_frame *f, struct lmw_store *s, const char *const *
  * what there is, or which runs are of that model. */
 int lmw_frame_find(const struct lmw_frame *f, const char *name, struct lmw_err *err);
 
-/* The same records as some of its runs only, in the order given, to be crossed: run i of out is run
- * run[i] of f, their columns are shared. */
+/* The same records as some of its runs only, in the order given, to be crossed: run i of out is
+ * run run[i] of f, their columns are shared. */
 int lmw_frame_some(const struct lmw_frame *f, const int *run, int n_run, struct lmw_arena *arena,
                    struct lmw_frame *out, struct lmw_err *err);
 

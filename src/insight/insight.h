@@ -8,11 +8,11 @@
  *     PPW = 1 / (mean(ppl) * mean(P))    PPJ = 1 / (mean(ppl) * mean(P * tau))
  *
  * Ratios of means, not means of ratios. Accuracy and power are taken over the same records: those
- * whose energy is valid. An answer that could not be scored (unless those are excluded), or failed,
- * counts as wrong and is counted apart; where no answer at all was scored, accuracy, IPW and IPJ
- * are not known. Intervals are 95 %: Wilson for accuracy, order statistics for quantiles,
- * percentile bootstrap over questions (1,000 resamples, fixed seed) for the rest. They say how much
- * other queries of the same kind would move the figure, not how wrong the meter is: that is
+ * whose energy is valid. An answer that could not be scored (unless those are excluded), or
+ * failed, counts as wrong and is counted apart; where no answer at all was scored, accuracy, IPW
+ * and IPJ are not known. Intervals are 95 %: Wilson for accuracy, order statistics for quantiles,
+ * percentile bootstrap over questions (1,000 resamples, fixed seed) for the rest. They say how
+ * much other queries of the same kind would move the figure, not how wrong the meter is: that is
  * energy_bounds. NaN is "not known". */
 #ifndef LMW_INSIGHT_INSIGHT_H
 #define LMW_INSIGHT_INSIGHT_H

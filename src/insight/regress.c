@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-/* Lines over axes of n values each. A column of the sums that are drawn is the product of two axes,
- * centred, over the records in which both axes of a line are known; lines that share an axis, or
- * the records, share the column. */
+/* Lines over axes of n values each. A column of the sums that are drawn is the product of two
+ * axes, centred, over the records in which both axes of a line are known; lines that share an
+ * axis, or the records, share the column. */
 enum { AXES_MAX = 16, ONE = AXES_MAX, COLUMNS_MAX = 5 * LMW_N_LINE };
 enum { N, X, Y, XX, XY, N_SUM };
 

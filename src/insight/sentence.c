@@ -1,5 +1,5 @@
-/* What may be said of two runs, in a sentence. A difference whose interval holds none is not called
- * one; an estimate carries its "~". */
+/* What may be said of two runs, in a sentence. A difference whose interval holds none is not
+ * called one; an estimate carries its "~". */
 #include "insight/insight.h"
 
 #include <math.h>

@@ -53,8 +53,8 @@ struct lmw_trend {
     struct lmw_interval total;        /* last year over first */
     struct lmw_split published, symmetric;
 };
-/* rows: the frame's summaries. All runs must answer one workload. Fewer than two years is no trend:
- * n_year says so and total is NaN. */
+/* rows: the frame's summaries. All runs must answer one workload. Fewer than two years is no
+ * trend: n_year says so and total is NaN. */
 struct lmw_summary;
 int lmw_trend_of(const struct lmw_frame *f, const struct lmw_summary *rows,
                  const struct lmw_run_dates *dates, bool per_joule, struct lmw_arena *arena,

@@ -53,7 +53,8 @@ void lmw_grid_number(struct lmw_grid *g, const char *prefix, double v)
     lmw_buf_free(&b);
 }
 
-/* "2.1 [0.3, 3.9]"; without the brackets where there is no interval, "-" where nothing is known. */
+/* "2.1 [0.3, 3.9]"; without the brackets where there is no interval, "-" where nothing is
+ * known. */
 void lmw_grid_interval(struct lmw_grid *g, const char *prefix, struct lmw_interval v, double scale)
 {
     struct lmw_buf b = {0};

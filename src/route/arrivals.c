@@ -6,11 +6,11 @@
  * traces' arrivals to follow Gamma distributions with shapes well below 1. Draws by Marsaglia and
  * Tsang (2000), "A simple method for generating gamma variables".
  *
- * A trace is CSV with a header that names a time column (its unit by its name; or a date and time of
- * day, of its zone where one is written behind it) and, where it has them, the lengths in tokens;
- * the names of BurstGPT's and Azure's public traces are known. Times count from the first row and
- * may not run backwards. Refused: times that no clock tells (2^36 s are two thousand years), which
- * are of another unit than their column says. */
+ * A trace is CSV with a header that names a time column (its unit by its name; or a date and time
+ * of day, of its zone where one is written behind it) and, where it has them, the lengths in
+ * tokens; the names of BurstGPT's and Azure's public traces are known. Times count from the first
+ * row and may not run backwards. Refused: times that no clock tells (2^36 s are two thousand
+ * years), which are of another unit than their column says. */
 #include "route/arrivals.h"
 
 #include <ctype.h>

@@ -1,7 +1,7 @@
 /* Fitting a router. Questions are dealt into folds by a hash of their text and the seed, so that
- * the same question is in the same fold whoever asks, and a router can say what it has not seen. Its
- * figures come from cross-validation: each question is judged by a router fitted on the other folds.
- * The router that is kept is then fitted on all folds but one. */
+ * the same question is in the same fold whoever asks, and a router can say what it has not seen.
+ * Its figures come from cross-validation: each question is judged by a router fitted on the other
+ * folds. The router that is kept is then fitted on all folds but one. */
 #include "route/cells.h"
 #include "route/kinds.h"
 

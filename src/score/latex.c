@@ -1,9 +1,9 @@
 /* LaTeX as answers use it, reduced to one spelling.
  *
  * The list follows what the answers of MATH (Hendrycks et al. 2021) need: \dfrac and \tfrac are
- * \frac, \left( is (, \text and \mathrm at the start are their contents and behind a number a unit,
- * ^\circ, \%, \$ and spacing go, 10,000 is 10000, .5 is 0.5, x \in and x = before a result go.
- * Unicode's signs become LaTeX's. */
+ * \frac, \left( is (, \text and \mathrm at the start are their contents and behind a number a
+ * unit, ^\circ, \%, \$ and spacing go, 10,000 is 10000, .5 is 0.5, x \in and x = before a result
+ * go. Unicode's signs become LaTeX's. */
 #include "score/latex.h"
 #include "score/text.h"
 

@@ -28,8 +28,8 @@ void lmw_verdict_ask(enum lmw_verdict_kind kind, const char *question, const cha
 /* FNV-1a over the wording, so that a verdict says what was asked. */
 uint64_t lmw_verdict_hash(enum lmw_verdict_kind kind);
 /* False: the reply is no verdict. Accepted is one JSON object with exactly the fields "reason", a
- * text, and "verdict" (true or false; pairwise "A>>B", "A>B", "A=B", "B>A", "B>>A"), alone or alone
- * in a code fence, behind the judge's thoughts. */
+ * text, and "verdict" (true or false; pairwise "A>>B", "A>B", "A=B", "B>A", "B>>A"), alone or
+ * alone in a code fence, behind the judge's thoughts. */
 bool lmw_verdict_read(enum lmw_verdict_kind kind, lmw_str reply, struct lmw_said *out);
 /* What `ours` is worth, asked as A in one order and as B in the other: 1 when both orders say it
  * wins, or both that it is level; 0 when both say it loses, or when they disagree (*disagree). */

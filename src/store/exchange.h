@@ -1,14 +1,14 @@
 /* DOOR. Records in and out: files of records into the runs of a store, and runs into files.
  *
  * Formats: `jsonl` and `csv` both ways (docs/records.md); in alone: `json` (an array), `parquet`,
- * `lm-eval` (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw` (the
- * per-query records of HazyResearch/intelligence-per-watt as JSON), and with a map any table in
- * CSV, JSON or Parquet. What is packed with gzip or Zstandard is read as what is in it.
+ * `lm-eval` (samples_*.jsonl of lm-evaluation-harness), `llama-bench` (its JSON and JSONL), `ipw`
+ * (the per-query records of HazyResearch/intelligence-per-watt as JSON), and with a map any table
+ * in CSV, JSON or Parquet. What is packed with gzip or Zstandard is read as what is in it.
  *
- * A file is one transaction: all of it is in the store afterwards, or none. Nothing is overwritten:
- * a record that is there already and is the same is passed over (so the same file twice is the
- * same store), one that differs refuses the file, and so do new records for a run that was
- * measured. */
+ * A file is one transaction: all of it is in the store afterwards, or none. Nothing is
+ * overwritten: a record that is there already and is the same is passed over (so the same file
+ * twice is the same store), one that differs refuses the file, and so do new records for a run
+ * that was measured. */
 #ifndef LMW_STORE_EXCHANGE_H
 #define LMW_STORE_EXCHANGE_H
 

@@ -1,10 +1,10 @@
 /* Which format a file has, and the plain one: a record a line. See format.h.
  *
- * A file is taken for CSV by its name, or because it begins with neither brace nor bracket; for one
- * of the foreign formats by fields of its first object that only it has, unless a map says what
- * its fields are; for `json`, an array of records, by its bracket. What stands between the cells
- * of a CSV is the comma, semicolon or tab that its first line has most of. That a file is Parquet,
- * or packed, its stream tells by its first bytes. */
+ * A file is taken for CSV by its name, or because it begins with neither brace nor bracket; for
+ * one of the foreign formats by fields of its first object that only it has, unless a map says
+ * what its fields are; for `json`, an array of records, by its bracket. What stands between the
+ * cells of a CSV is the comma, semicolon or tab that its first line has most of. That a file is
+ * Parquet, or packed, its stream tells by its first bytes. */
 #include "store/foreign.h"
 #include "store/map.h"
 

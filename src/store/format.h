@@ -27,8 +27,8 @@ struct feed {
     char folder[256];
 };
 
-/* What a format's reader gives each record to; its strings are in s->arena. `part` tells apart what
- * one run cannot hold (another model, another filter) or is NULL. */
+/* What a format's reader gives each record to; its strings are in s->arena. `part` tells apart
+ * what one run cannot hold (another model, another filter) or is NULL. */
 typedef int take_fn(void *arg, struct lmw_record *r, const char *part, struct lmw_err *err);
 /* What the records of a file are given to, as many at once as were read ahead; they live until it
  * returns. Where it fails *at is the record that is at fault. */

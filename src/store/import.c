@@ -438,8 +438,8 @@ static int read_all(struct import *im, struct lmw_err *err)
 }
 
 /* Into a store that holds no records an import writes with a rollback journal: new pages go to the
- * disk once, where the log takes all of them twice. Nobody reads there yet whom that keeps waiting.
- * Who else has the store open prevents the change, and then it goes by the log. */
+ * disk once, where the log takes all of them twice. Nobody reads there yet whom that keeps
+ * waiting. Who else has the store open prevents the change, and then it goes by the log. */
 static int choose_journal(struct lmw_store *s, struct lmw_err *err)
 {
     struct sql q;

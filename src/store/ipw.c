@@ -4,8 +4,8 @@
  * A row: problem (or prompt), answer, subject, dataset_metadata, model_answers {model: text},
  * model_metrics {model: M}; M: energy_metrics, latency_metrics, power_metrics, token_metrics,
  * temperature_metrics, phase_metrics, compute_metrics, cost, evaluation, gpu_info, lm_response
- * (src/ipw/execution/types.py; the later ones only in 2026's). Each model of a row is a record, and
- * another part.
+ * (src/ipw/execution/types.py; the later ones only in 2026's). Each model of a row is a record,
+ * and another part.
  *
  * Energy is that of all GPUs of the host together (or, where `basis` says "soc", of the Apple
  * chip). Not taken over: lm_correctness, which is false in every row of the first version; joules

@@ -5,10 +5,10 @@
  *     lmw_judgement_add(store, judgement.id, &verdict, &err);  one transaction
  *     lmw_judgement_apply(store, &judgement, &err);            now the run's records show it
  *
- * A record shows one verdict (score, scorer, score_reason), and no verdict is ever lost: the one it
- * was measured with is kept as the judgement LMW_AS_MEASURED before another is shown, and every
- * judgement stays with its scores. A kill at any instant loses the verdicts in flight; until all is
- * applied, in one transaction, records show what they showed. */
+ * A record shows one verdict (score, scorer, score_reason), and no verdict is ever lost: the one
+ * it was measured with is kept as the judgement LMW_AS_MEASURED before another is shown, and every
+ * judgement stays with its scores. A kill at any instant loses the verdicts in flight; until all
+ * is applied, in one transaction, records show what they showed. */
 #ifndef LMW_STORE_SCORES_H
 #define LMW_STORE_SCORES_H
 
@@ -49,8 +49,8 @@ struct lmw_judgement_sum {
 /* The id of the run of that name, held for this process as lmw_store_begin_run() does; LMW_EARG,
  * with the names there are, when there is none. */
 int lmw_judgement_run(struct lmw_store *s, const char *name, int64_t *run_id, struct lmw_err *err);
-/* Finds the unfinished judgement with the same run, name and settings, or makes a new one; id comes
- * out. */
+/* Finds the unfinished judgement with the same run, name and settings, or makes a new one; id
+ * comes out. */
 int lmw_judgement_begin(struct lmw_store *s, struct lmw_judgement *j, bool *resumed,
                         struct lmw_err *err);
 bool lmw_judgement_has(struct lmw_store *s, int64_t judgement_id, int64_t record_id);

@@ -60,8 +60,8 @@ bool lmw_sql_is_stored(const struct lmw_column *c);
 
 /* runs.c: another process may write the run that lmw_store_begin_run() took. */
 void lmw_store_unlock(struct lmw_store *s, int64_t run_id);
-/* What a run keeps of its machine and origin, an object, empty where nothing was kept. The caller's
- * to give back by json_decref(); NULL on an error. */
+/* What a run keeps of its machine and origin, an object, empty where nothing was kept. The
+ * caller's to give back by json_decref(); NULL on an error. */
 int lmw_run_environment(struct lmw_store *s, int64_t run_id, json_t **out, struct lmw_err *err);
 int lmw_run_set_environment(struct lmw_store *s, int64_t run_id, const json_t *environment,
                             struct lmw_err *err);

@@ -1,5 +1,5 @@
-/* The store: one SQLite file, its records and raw samples; runs.c has its runs. See store.h for the
- * contract and schema.c for the tables.
+/* The store: one SQLite file, its records and raw samples; runs.c has its runs. See store.h for
+ * the contract and schema.c for the tables.
  *
  * Write-ahead logging with synchronous=NORMAL: a commit is in the log when the call returns, so
  * a killed process loses nothing that was added; the log reaches the disk when it is

@@ -57,8 +57,8 @@ static inline struct lmw_run lmw_run_named(const char *name, const char *setting
                             .peak_rss_bytes = LMW_NULL,
                             .file_bytes = LMW_NULL};
 }
-/* Fills in a run that has name and settings (a hash, and JSON for the message): 1, and run->id, its
- * `finished` and measured values; 0: there is none of that name. LMW_EARG as below. */
+/* Fills in a run that has name and settings (a hash, and JSON for the message): 1, and run->id,
+ * its `finished` and measured values; 0: there is none of that name. LMW_EARG as below. */
 int lmw_store_find_run(struct lmw_store *s, struct lmw_run *run, struct lmw_err *err);
 /* Finds the run of that name, or makes it. The strings of *run are the caller's and go in;
  * run->id comes out, and of a run that was there its `finished` and measured values. The run is

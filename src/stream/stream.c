@@ -279,7 +279,8 @@ int lmw_stream_seek(struct lmw_stream *s, int64_t at, struct lmw_err *err)
         s->from = s->at = at;
         return 0;
     }
-    /* From the start even where nothing was given out: an error may have stopped it in the middle. */
+    /* From the start even where nothing was given out: an error may have stopped it in the
+     * middle. */
     int rc = at < s->at || at == 0 ? start(s, err) : 0;
     return rc < 0 ? rc : skip(s, at - s->at, err);
 }

@@ -1,9 +1,10 @@
 /* Queries out, replies in. A slot is a query on its way; there are as many as may be in flight.
  *
  * Closed loop: a free slot is filled with the next query at once. Open loop: queries are due at
- * times t_0 + x_1 + ... + x_k, x exponential with mean 1 / rate (a Poisson process, by the seed) or
- * 1 / rate each, whatever the answers do; one that finds no free slot waits, and its latency counts
- * from when it was due, or a server that is too slow would look as fast as its clients are patient.
+ * times t_0 + x_1 + ... + x_k, x exponential with mean 1 / rate (a Poisson process, by the seed)
+ * or 1 / rate each, whatever the answers do; one that finds no free slot waits, and its latency
+ * counts from when it was due, or a server that is too slow would look as fast as its clients are
+ * patient.
  *
  * With one slot in closed loop nothing of this file runs between the marks of a query. With more,
  * the work on one query (reading, scoring, storing) is part of what the machine does while others

@@ -1,5 +1,5 @@
-/* What a run would do, before it is done: which queries are missing, and how long they should take.
- * That is known from the run's own earlier records (their mean latency, by as many as are in
+/* What a run would do, before it is done: which queries are missing, and how long they should
+ * take. That is known from the run's own earlier records (their mean latency, by as many as are in
  * flight), in open loop from the rate; of a run that has none it is not known, and not guessed. */
 #include "study/plan.h"
 

@@ -3,13 +3,13 @@
  * A scorer's verdicts are made anew each time: they cost nothing. A model's are asked for in the
  * order of the records, several at once where that is wanted, each stored when it is complete, and
  * go on where they stopped. Nothing of a verdict depends on what else is in flight. The first try
- * is greedy, the ones after it are not: the same question asked the same way would get the same bad
- * reply. A reply that is no verdict after n_try is unscorable, and so is a question the judge's
- * context has no room for, a filter holds back, or that fails where others are answered: it would
- * fail again whenever the judgement went on. Which of the two a failure is, the next reply tells:
- * until then it is held back, and HELD_MAX in a row are the judge's fault. A judge that cannot be
- * reached stops everything, resumable: no more is asked, and what is in flight is kept if it is a
- * verdict. */
+ * is greedy, the ones after it are not: the same question asked the same way would get the same
+ * bad reply. A reply that is no verdict after n_try is unscorable, and so is a question the
+ * judge's context has no room for, a filter holds back, or that fails where others are answered:
+ * it would fail again whenever the judgement went on. Which of the two a failure is, the next
+ * reply tells: until then it is held back, and HELD_MAX in a row are the judge's fault. A judge
+ * that cannot be reached stops everything, resumable: no more is asked, and what is in flight is
+ * kept if it is a verdict. */
 #include "study/judge.h"
 
 #include "base/clock.h"

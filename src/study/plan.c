@@ -44,8 +44,8 @@ const struct lmw_scorer *lmw_plan_scorer(const struct plan *p, const struct lmw_
     return p->scored_by_row ? default_scorer(q) : p->scorer;
 }
 
-/* A query whose reference the scorer cannot use would count as wrong whatever the answer is: better
- * said before anything is measured. */
+/* A query whose reference the scorer cannot use would count as wrong whatever the answer is:
+ * better said before anything is measured. */
 static int check_reference(const struct plan *p, const struct lmw_record *q, struct lmw_err *err)
 {
     const struct lmw_scorer *scorer = p->opts->scorer ? p->scorer : default_scorer(q);
@@ -176,8 +176,8 @@ void lmw_plan_put_told(json_t *settings, const struct lmw_backend_opts *b)
         put_url(settings, b->url);
 }
 
-/* What is added after a setting became possible stays out while it has the value it had before: the
- * runs of older programs go on. */
+/* What is added after a setting became possible stays out while it has the value it had before:
+ * the runs of older programs go on. */
 static void put_later(json_t *settings, const struct plan *p)
 {
     const struct lmw_study_opts *o = p->opts;

@@ -58,8 +58,8 @@ int64_t lmw_flight_frontier(const struct job *j);
 /* Asks all that is missing. */
 int lmw_flight(struct job *j, int64_t max_new, struct lmw_err *err);
 
-/* Scores the slot's reply, adds what is known of it, and stores it. The joules it does not know yet
- * are the book's to add. */
+/* Scores the slot's reply, adds what is known of it, and stores it. The joules it does not know
+ * yet are the book's to add. */
 int lmw_record_reply(struct job *j, struct slot *s, struct lmw_err *err);
 
 #endif

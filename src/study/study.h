@@ -7,8 +7,8 @@
  * of a query nothing here allocates, prints or takes a lock, as long as one is in flight.
  *
  * LOAD. Closed loop: so many in flight at any time (backend_opts.n_in_flight). Open loop: queries
- * are due at times of their own (rate_hz), whether or not the ones before are answered; latency and
- * ttft count from when a query was due, and what it waited then is `wait_ns` in extra.
+ * are due at times of their own (rate_hz), whether or not the ones before are answered; latency
+ * and ttft count from when a query was due, and what it waited then is `wait_ns` in extra.
  *
  * ENERGY. The energy of a query is in its record when the meter has settled by then; else the
  * record says "pending" and gets it later. energy_net_uj = energy_uj - idle_loaded_mw x its time.

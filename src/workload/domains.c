@@ -1,7 +1,8 @@
 /* The 22 occupational categories of the Anthropic Economic Index (the major groups of the Standard
- * Occupational Classification, as "Intelligence per Watt", arXiv 2511.07885v4, tables 3 to 5, names
- * them) and None: their names, what a model is asked to sort a question by, how its answer is
- * read, and a fall-back by keywords for where there is neither a model nor anything to fit on. */
+ * Occupational Classification, as "Intelligence per Watt", arXiv 2511.07885v4, tables 3 to 5,
+ * names them) and None: their names, what a model is asked to sort a question by, how its answer
+ * is read, and a fall-back by keywords for where there is neither a model nor anything to fit
+ * on. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>

@@ -248,8 +248,8 @@ static const char *split_question(struct lmw_item *it, const char *key, struct l
     return right;
 }
 
-/* Three shapes: AI2's own {"question": {"stem", "choices": [{"text", "label"}]}}, its CSV, and hf's
- * {"question", "choices": {"text": [], "label": []}}. Labels are letters or numbers. */
+/* Three shapes: AI2's own {"question": {"stem", "choices": [{"text", "label"}]}}, its CSV, and
+ * hf's {"question", "choices": {"text": [], "label": []}}. Labels are letters or numbers. */
 static int arc(const struct lmw_source *s, const json_t *row, struct lmw_item *it,
                struct lmw_arena *arena, struct lmw_err *err)
 {

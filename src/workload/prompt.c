@@ -1,6 +1,6 @@
 /* How a question is put. The wording is lmwatt's own, one entry a kind of task; a record names it
- * ("mmlu-pro/cot/5-shot") and carries the hash of all of the prompt that is not the question's own,
- * so that a changed word shows.
+ * ("mmlu-pro/cot/5-shot") and carries the hash of all of the prompt that is not the question's
+ * own, so that a changed word shows.
  *
  *     INSTRUCTION                         how to answer; with --cot: to reason first
  *

@@ -1,7 +1,7 @@
 /* Rows: which format a file is in, its blocks, and the plainest format, JSON lines. See rows.h.
  *
- * jansson parses each row: it checks UTF-8, refuses NUL in strings and keys given twice, and limits
- * nesting. */
+ * jansson parses each row: it checks UTF-8, refuses NUL in strings and keys given twice, and
+ * limits nesting. */
 #include "workload/rows.h"
 
 #include <ctype.h>

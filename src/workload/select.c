@@ -1,12 +1,12 @@
 /* Cleaning and sampling. See select.h.
  *
- * Cleaning follows "Intelligence per Watt" (arXiv 2511.07885v4, appendix B): prompts of over 32,000
- * characters, empty ones, those without the reference their data set has, and duplicates go, and
- * what is not English where English is asked for.
- * A row counts under the first reason that applies, in the order of the counts. What is
- * judged is the question without a preset's wording, but duplicates, which must be the same in
- * their choices too, are found by a 64-bit hash of the whole prompt: among a million
- * different prompts the chance that one is taken for another is 3e-8.
+ * Cleaning follows "Intelligence per Watt" (arXiv 2511.07885v4, appendix B): prompts of over
+ * 32,000 characters, empty ones, those without the reference their data set has, and duplicates
+ * go, and what is not English where English is asked for. A row counts under the first reason that
+ * applies, in the order of the counts. What is judged is the question without a preset's wording,
+ * but duplicates, which must be the same in their choices too, are found by a 64-bit hash of the
+ * whole prompt: among a million different prompts the chance that one is taken for another is
+ * 3e-8.
  *
  * A sample holds the n rows whose ids hash lowest under the seed: no row's fate depends on its
  * place, so that rows added to the file only push out some that were in. Strata get places in

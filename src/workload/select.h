@@ -1,5 +1,5 @@
-/* Inside of the reader: which rows stay. Cleaning looks at one row at a time; sampling needs a pass
- * over the ids first. See workload.h for what each option means. */
+/* Inside of the reader: which rows stay. Cleaning looks at one row at a time; sampling needs a
+ * pass over the ids first. See workload.h for what each option means. */
 #ifndef LMW_WORKLOAD_SELECT_H
 #define LMW_WORKLOAD_SELECT_H
 
@@ -36,7 +36,8 @@ int lmw_select_draw(struct lmw_select *s, struct lmw_err *err);
 void lmw_select_restart(struct lmw_select *s); /* the rows come again from the first */
 void lmw_select_free(struct lmw_select *s);
 
-/* By what the data set says (a language's name or code), else, where that is NULL, by the words. */
+/* By what the data set says (a language's name or code), else, where that is NULL, by the
+ * words. */
 bool lmw_is_english(const char *language, const char *text);
 
 #endif

@@ -4,8 +4,8 @@
  * A workload file holds one question a row, in the shape of the record (base/record.h): query_id
  * and prompt must be there, query_ids are unique within the file, everything else may be missing.
  * Fields the record does not know are kept in `extra`. What is called otherwise is mapped. Files
- * may be packed with gzip or zstd; CRLF, blank lines, a byte order mark and a missing final newline
- * are tolerated. docs/workloads.md says what each format looks like, docs/shop-intents.md
+ * may be packed with gzip or zstd; CRLF, blank lines, a byte order mark and a missing final
+ * newline are tolerated. docs/workloads.md says what each format looks like, docs/shop-intents.md
  * describes the generator.
  *
  * Threads: one thread per object; different objects do not know each other. */
@@ -34,15 +34,16 @@ struct lmw_workload_opts {
     /* Which field of a row is which of the record's, "prompt=question,reference=answer.value,
      * query_id=#": names, else paths with dots; # numbers the rows. NULL: they are called so. */
     const char *map;
-    /* A data set as published: its fields, its wording (below). No map then; columns as its own. */
+    /* A data set as published: its fields, its wording (below). No map then; columns as its
+     * own. */
     const char *preset;
     int shots;              /* worked examples in front of each question */
     const char *shots_from; /* the file they are the first rows of */
     bool cot;               /* ask for reasoning first */
     /* Of a JSON document with arrays: which of them, "test,oos_test"; NULL: all. */
     const char *split;
-    /* Cleaning: empty prompts, those of more than max_chars characters (0: 32,000), duplicates, and
-     * under a preset whose questions have references those without one are dropped; `english`
+    /* Cleaning: empty prompts, those of more than max_chars characters (0: 32,000), duplicates,
+     * and under a preset whose questions have references those without one are dropped; `english`
      * drops what is in another language. */
     bool clean, english;
     int64_t max_chars;
@@ -78,8 +79,8 @@ int64_t lmw_workload_line(const struct lmw_workload *w);
  * query's arena. */
 const char *lmw_workload_question(const struct lmw_workload *w);
 
-/* From now on the queries come in an order drawn by the seed, after one more pass over the file: 16
- * bytes a row, and a packed file is inflated into a temporary one. A rewind keeps the order;
+/* From now on the queries come in an order drawn by the seed, after one more pass over the file:
+ * 16 bytes a row, and a packed file is inflated into a temporary one. A rewind keeps the order;
  * another seed draws another. LMW_EIO and the like as reading fails. */
 int lmw_workload_shuffle(struct lmw_workload *w, uint64_t seed, struct lmw_err *err);
 
@@ -90,9 +91,9 @@ struct lmw_workload_counts {
 };
 void lmw_workload_counts(const struct lmw_workload *w, struct lmw_workload_counts *out);
 
-/* FNV-1a (64 bits) of the file's bytes, inflated, then of the opts that are set: goes into the run,
- * so that a changed workload shows. Known when it was read to its end once, else read for; where
- * that fails, the next query does. */
+/* FNV-1a (64 bits) of the file's bytes, inflated, then of the opts that are set: goes into the
+ * run, so that a changed workload shows. Known when it was read to its end once, else read for;
+ * where that fails, the next query does. */
 uint64_t lmw_workload_hash(struct lmw_workload *w);
 
 /* ---- data sets as published ---- */
@@ -104,8 +105,8 @@ struct lmw_preset {
     const struct lmw_preset_rules *rules;
 };
 extern const struct lmw_preset lmw_presets[]; /* ends with a NULL name */
-/* Case and punctuation do not count: MMLU_Pro is mmlu-pro. NULL and LMW_EARG with the list of names
- * where there is no such preset. */
+/* Case and punctuation do not count: MMLU_Pro is mmlu-pro. NULL and LMW_EARG with the list of
+ * names where there is no such preset. */
 const struct lmw_preset *lmw_preset_find(const char *name, struct lmw_err *err);
 
 /* Rows read by a preset have query_id (the data set's, else the row's number), workload (the

@@ -1,6 +1,6 @@
-/* CSV, whatever the bytes: a row ends at the same byte in whatever pieces it comes, its cells cover
- * it, and written out with every cell in quotes they are the same cells again. The first byte
- * chooses the separator, the second the length of the pieces. */
+/* CSV, whatever the bytes: a row ends at the same byte in whatever pieces it comes, its cells
+ * cover it, and written out with every cell in quotes they are the same cells again. The first
+ * byte chooses the separator, the second the length of the pieces. */
 #include <stdlib.h>
 
 #include "base/csv.h"

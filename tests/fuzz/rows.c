@@ -1,5 +1,6 @@
-/* Rows of every format: the first byte says which. Whatever the bytes, the reader ends with a count
- * or an error, reads the same again after a rewind, and the same queries when they are shuffled. */
+/* Rows of every format: the first byte says which. Whatever the bytes, the reader ends with a
+ * count or an error, reads the same again after a rewind, and the same queries when they are
+ * shuffled. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under a sanitizer every fifth row, for what it finds in memory; the share that agrees is asked of
- * all rows only. With the unit tests of the scorers they reach each line that all rows reach. */
+/* Under a sanitizer every fifth row, for what it finds in memory; the share that agrees is asked
+ * of all rows only. With the unit tests of the scorers they reach each line that all rows
+ * reach. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { STEP = 5 };
 static const char sampled[] = " (of every 5th row)";

@@ -579,7 +579,8 @@ static void test_what_a_filter_holds_back(void **state)
     }
 }
 
-/* No question would be answered any more: none of them is at fault, and asking again is no help. */
+/* No question would be answered any more: none of them is at fault, and asking again is no
+ * help. */
 static void test_an_account_that_is_empty(void **state)
 {
     static const char *const ways[] = {"402", "quota"};

@@ -19,8 +19,8 @@
 
 enum { N_TOK = 150 };
 
-/* A sanitizer, under which arithmetic is slow, sees fewer tokens of the formats' wide model: 50 are
- * still whole chunks and a rest, some for each thread. */
+/* A sanitizer, under which arithmetic is slow, sees fewer tokens of the formats' wide model: 50
+ * are still whole chunks and a rest, some for each thread. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { N_WIDE = 50 };
 #else

@@ -62,7 +62,8 @@ static void coverage(void **state)
     assert_near(d.traffic[lmw_local_column(&d)].value, 0.4, 1e-12);
 }
 
-/* 10 questions of one set, 2 of the other: by traffic 8 / 12, by data sets (7 / 10 + 1 / 2) / 2. */
+/* 10 questions of one set, 2 of the other: by traffic 8 / 12, by data sets (7 / 10 + 1 / 2) /
+ * 2. */
 static void two_weights(void **state)
 {
     struct fixture *f = *state;

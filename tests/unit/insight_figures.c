@@ -138,7 +138,8 @@ static void bundles_are_as_wide_as_questions(void **state)
 
 /* Asking the same question four times says nothing new about other questions. */
 /* Every answer counts once, so a question asked three times weighs three times; the interval knows
- * that the four answers are worth (3 + 1)^2 / (9 + 1) = 1.6 questions. `compare` weighs each once. */
+ * that the four answers are worth (3 + 1)^2 / (9 + 1) = 1.6 questions. `compare` weighs each
+ * once. */
 static void uneven_repeats_are_said(void **state)
 {
     struct fixture *f = *state;

@@ -1,5 +1,5 @@
-/* Fitted routers: they find what there is to find and nothing else, hold out what they say, are the
- * same when read back, and refuse files that are none. */
+/* Fitted routers: they find what there is to find and nothing else, hold out what they say, are
+ * the same when read back, and refuse files that are none. */
 #include "route/route.h"
 
 #include "route_scratch.h"
@@ -32,8 +32,8 @@ struct fixture {
 static const struct lmw_fit_options options = {
     .n_fold = 4, .keep = 0.95, .threshold = (double)NAN, .watts = 10, .seed = 3};
 
-/* Questions about the weather are what the local models know; "big", which is the dearer one, knows
- * those about rivers, too. The cloud knows nearly all. One in ten is not as its topic. */
+/* Questions about the weather are what the local models know; "big", which is the dearer one,
+ * knows those about rivers, too. The cloud knows nearly all. One in ten is not as its topic. */
 static int setup(void **state)
 {
     static const char *const topics[] = {"will it rain or snow in the mountains tomorrow",
@@ -201,7 +201,8 @@ static void count_fit(void *arg, int i_fit, int n_fit)
     assert_int_equal(n_fit, options.n_fold + 1);
 }
 
-/* Answers that are all right, or all wrong, teach a rate and no order; and every fit is told of. */
+/* Answers that are all right, or all wrong, teach a rate and no order; and every fit is told
+ * of. */
 static void one_class(void **state)
 {
     struct fixture *f = *state;
@@ -352,7 +353,8 @@ static void scores_by_name(void **state)
     lmw_router_close(r);
 }
 
-/* A model that the router does not know is never trusted; a cascade would have to pay its tries. */
+/* A model that the router does not know is never trusted; a cascade would have to pay its
+ * tries. */
 static void a_model_it_does_not_know(void **state)
 {
     struct fixture *f = *state;

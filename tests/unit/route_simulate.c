@@ -114,8 +114,8 @@ static void three_ways_to_err(void **state)
 /* "Intelligence per Watt", arXiv 2511.07885: an oracle that saves 80.4, 77.3 and 73.8 % of energy,
  * compute and cost is given 64.3, 61.8, 59.0 at r = 0.8 and 48.4, 46.7, 44.5 at r = 0.6. The cells
  * have that oracle: 807 of 1,000 stay local, at what makes it save as much. r x saving(oracle)
- * meets what is printed for 0.8 to its rounding; those for 0.6 are 0.16, 0.32 and 0.22 points above
- * it (a draw of queries, it seems, where here is the expectation). */
+ * meets what is printed for 0.8 to its rounding; those for 0.6 are 0.16, 0.32 and 0.22 points
+ * above it (a draw of queries, it seems, where here is the expectation). */
 static void published_savings(void **state)
 {
     enum { N = 1000 };
@@ -148,7 +148,8 @@ static void published_savings(void **state)
     assert_near(r60.accuracy.value, 1, 1e-12);
 }
 
-/* A query without joules under one model is charged to no strategy; it still counts as answered. */
+/* A query without joules under one model is charged to no strategy; it still counts as
+ * answered. */
 static void unknown_joules(void **state)
 {
     struct lmw_cells c = four();
@@ -166,7 +167,8 @@ static void unknown_joules(void **state)
     assert_near(o.share_local.value, 0.75, 0);
 }
 
-/* Cheap is what this query costs, by the first quantity that is known; else the order of naming. */
+/* Cheap is what this query costs, by the first quantity that is known; else the order of
+ * naming. */
 static void the_cheapest_right_model(void **state)
 {
     struct lmw_cells c = four();

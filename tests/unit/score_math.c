@@ -76,7 +76,8 @@ static void test_numbers(void **state)
         {"0.46", "0.5", 0},
         {"18.5", "18", 0},
         {"1000000007", "1000000000", 0},
-        /* as models write without LaTeX: superscripts, narrow spaces, a hyphen that does not break */
+        /* as models write without LaTeX: superscripts, narrow spaces, a hyphen that does not
+         * break */
         {"1.5 × 10⁻³", "0.0015", 1},
         {"6.02 × 10²³ molecules", "6.02e23", 1},
         {"10²", "100", 1},

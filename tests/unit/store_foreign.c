@@ -116,8 +116,8 @@ static void test_lm_eval_without_a_score(void **state)
     assert_null(r.answer);
 }
 
-/* A task's questions are numbered from 0, and so are the next one's. As a JSON array, too, and with
- * what Python writes where it has no number. */
+/* A task's questions are numbered from 0, and so are the next one's. As a JSON array, too, and
+ * with what Python writes where it has no number. */
 static void test_lm_eval_tasks(void **state)
 {
     const char *a =

@@ -1,5 +1,5 @@
-/* Judgements through the store's second door: what was recorded is never lost, what is shown is one
- * judgement as a whole, and an interrupted one goes on. */
+/* Judgements through the store's second door: what was recorded is never lost, what is shown is
+ * one judgement as a whole, and an interrupted one goes on. */
 #include "store/scores.h"
 
 #include <math.h>

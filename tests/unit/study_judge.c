@@ -296,7 +296,8 @@ static void test_it_goes_on_where_it_stopped(void **state)
     shows("judge:wise", "111-");
 }
 
-/* A judge that is told something else is another judge: its verdicts do not mix with the first's. */
+/* A judge that is told something else is another judge: its verdicts do not mix with the
+ * first's. */
 static void test_another_judge_begins_anew(void **state)
 {
     struct lmw_judge_result r;

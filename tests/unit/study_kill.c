@@ -1,9 +1,9 @@
 /* kill -9 at random moments of a study: nothing recorded is lost, nothing counted twice, the store
  * stays whole, and every study ends with the table it would have had.
  *
- * LMW_KILLS says how many times (default 20); bench/kill.sh asks for 1,000. A study is killed again
- * and again until it finishes between two kills; then the next begins, by turns with one and with
- * several in flight, with and without a meter. */
+ * LMW_KILLS says how many times (default 20); bench/kill.sh asks for 1,000. A study is killed
+ * again and again until it finishes between two kills; then the next begins, by turns with one and
+ * with several in flight, with and without a meter. */
 #include "study_server.h"
 
 enum { N_QUERY = 60, N_REPEAT = 2 };
@@ -33,8 +33,8 @@ static _Noreturn void run_child(const struct one *o, int fd)
     _exit(rc < 0 ? 1 : run.finished ? 0 : 2);
 }
 
-/* Runs it and kills it after so long; *told is how many records it had last said to be there. False
- * when it had finished by then. */
+/* Runs it and kills it after so long; *told is how many records it had last said to be there.
+ * False when it had finished by then. */
 static bool kill_after(const struct one *o, int64_t after_ns, int64_t *told)
 {
     int fds[2], status;

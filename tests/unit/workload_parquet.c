@@ -1,6 +1,6 @@
-/* Parquet files through the door: each is read as the JSON lines beside it, which are made from the
- * same values without it (tests/fixtures/parquet/make.mjs); what is refused, in which words; and
- * files that are cut or damaged anywhere. */
+/* Parquet files through the door: each is read as the JSON lines beside it, which are made from
+ * the same values without it (tests/fixtures/parquet/make.mjs); what is refused, in which words;
+ * and files that are cut or damaged anywhere. */
 #include "workload_arena.h"
 
 #include <stdio.h>

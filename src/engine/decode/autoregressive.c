@@ -1,9 +1,9 @@
 /* One answer, token by token: prefill the prompt, then sample, evaluate, sample.
  *
  * Between two tokens there is nothing but the model, the sampler, a look at how sure the model was
- * (two passes over the logits) and the caller's callback; the answer's bytes are put together after
- * the last one. Times are CLOCK_MONOTONIC, taken right after
- * a token is chosen. The end token is evaluated by nobody and counted by nobody. */
+ * (two passes over the logits) and the caller's callback; the answer's bytes are put together
+ * after the last one. Times are CLOCK_MONOTONIC, taken right after a token is chosen. The end
+ * token is evaluated by nobody and counted by nobody. */
 #include "engine/engine.h"
 
 #include "base/clock.h"

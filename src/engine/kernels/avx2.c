@@ -1,8 +1,8 @@
 /* The AVX2 level (with FMA and F16C: Haswell, Zen and later).
  *
  * Quantised weights, few activation rows (decode): 4 or 8 weight rows at a time, lanes along k,
- * weights unpacked in registers, one reduction that leaves a lane per weight row. The next rows are
- * fetched meanwhile; bound by memory once the weights leave the caches.
+ * weights unpacked in registers, one reduction that leaves a lane per weight row. The next rows
+ * are fetched meanwhile; bound by memory once the weights leave the caches.
  *
  * Quantised weights, many activation rows (prefill): tiles of 4 weight rows by 8 activation rows,
  * LANE = ACTIVATION ROW, so that nothing is summed across lanes and a float vector is 8 outputs.
@@ -90,8 +90,8 @@ INLINE int16_t i16_at(const void *p)
     return v;
 }
 
-/* Asks for what rows that are `ahead` bytes further on have here, into L2: nothing where that is 0.
- * The hardware's own prefetchers stop at each page, and weights from memory are walked through
+/* Asks for what rows that are `ahead` bytes further on have here, into L2: nothing where that is
+ * 0. The hardware's own prefetchers stop at each page, and weights from memory are walked through
  * once: without this, waiting for a block and unpacking it take turns. Past the last row nothing
  * faults. */
 INLINE void fetch(const uint8_t *const w[], int lanes, size_t o, size_t size, size_t ahead)

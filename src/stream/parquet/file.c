@@ -1,4 +1,5 @@
-/* A Parquet file as a codec: its footer, its row groups, and its rows as JSON lines. See parquet.h.
+/* A Parquet file as a codec: its footer, its row groups, and its rows as JSON lines. See
+ * parquet.h.
  *
  * The footer is read whole and kept as it is; of its row groups, of which there may be thousands,
  * only the one that is read is looked at. Hugging Face's libraries leave a data set's features in

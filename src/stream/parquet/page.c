@@ -2,8 +2,8 @@
  *
  * A chunk is read from its first page on, until its entries are used up: by its own page headers,
  * not by the lengths in the footer, which old writers got wrong. A dictionary page comes first
- * where there is one. A page that carries a checksum is checked by it (crc: CRC-32 as of gzip, over
- * the bytes as they are in the file). Pages over 256 MiB are refused. */
+ * where there is one. A page that carries a checksum is checked by it (crc: CRC-32 as of gzip,
+ * over the bytes as they are in the file). Pages over 256 MiB are refused. */
 #include "stream/parquet/parquet.h"
 
 #include <stdio.h>
@@ -186,7 +186,8 @@ static const char *unpack(int codec, lmw_str from, uint8_t *to, size_t size)
 
 static const char long_levels[] = "its levels are longer than it is";
 
-/* The page's bytes, unpacked, into `room`; of DATA_PAGE_V2 the levels in front are never packed. */
+/* The page's bytes, unpacked, into `room`; of DATA_PAGE_V2 the levels in front are never
+ * packed. */
 static int read_body(struct lmw_pq *q, struct lmw_pq_column *c, const struct header *h,
                      struct lmw_pq_room *room, struct lmw_err *err)
 {

@@ -1,9 +1,9 @@
 /* Inside of the folder: Apache Parquet, inflated into JSON lines.
  *
  * To whoever reads a stream a Parquet file is one more packing of JSON lines: a codec of codec.h
- * that gives out its rows, one object a line. What rows can do (rewind, jump, be hashed), and every
- * preset, map and path, then works as it does for JSON lines; the same rows in another encoding
- * have the same hash.
+ * that gives out its rows, one object a line. What rows can do (rewind, jump, be hashed), and
+ * every preset, map and path, then works as it does for JSON lines; the same rows in another
+ * encoding have the same hash.
  *
  *     file      "PAR1", pages, footer, its length (4 bytes), "PAR1"       file.c
  *     footer    the schema's tree, row groups, in them a chunk a column   schema.c, file.c
@@ -18,7 +18,8 @@
  * Formats are those of the Apache Parquet specification (github.com/apache/parquet-format: README,
  * Encodings, Compression, LogicalTypes, parquet.thrift), the assembly of nested rows that of
  * Melnik et al., "Dremel: Interactive Analysis of Web-Scale Datasets", VLDB 2010. Refused by name:
- * encryption, the codecs LZO, Brotli and LZ4, the old BIT_PACKED levels, columns in other files. */
+ * encryption, the codecs LZO, Brotli and LZ4, the old BIT_PACKED levels, columns in other
+ * files. */
 #ifndef LMW_STREAM_PARQUET_PARQUET_H
 #define LMW_STREAM_PARQUET_PARQUET_H
 

@@ -43,7 +43,8 @@ enum lmw_thrift_type {
 struct lmw_thrift_field {
     int id, type;
 };
-/* The next field of the struct: its value is at t->at. False behind the last, or with t->failed. */
+/* The next field of the struct: its value is at t->at. False behind the last, or with
+ * t->failed. */
 bool lmw_thrift_next(struct lmw_thrift *t, struct lmw_thrift_field *f);
 
 bool lmw_thrift_bool(struct lmw_thrift *t, const struct lmw_thrift_field *f);

@@ -1,5 +1,5 @@
-/* The encodings of Parquet: runs, differences, and the values of a page. See parquet.h; formats and
- * names are Encodings.md's.
+/* The encodings of Parquet: runs, differences, and the values of a page. See parquet.h; formats
+ * and names are Encodings.md's.
  *
  * Decoders hand out one value at a time and keep no more than where they are. Every one of them
  * checks what it takes against the page's end: a page that promises more values than it has is
