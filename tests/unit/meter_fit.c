@@ -287,7 +287,7 @@ static void wraps_change_nothing(void **state)
 static void means_of_a_second_are_deconvolved(void **state)
 {
     static const double query_s[] = {5, 2, 1, 0.5, 0.2}, renewed_s[] = {0.02, 0.1};
-    static const double p95[] = {0.003, 0.006, 0.012, 0.03, 0.5};
+    static const double p95[] = {0.002, 0.004, 0.006, 0.008, 0.05};
     for (int i = 0; i < 10; i++) {
         bool is_short = i / 2 == 4;
         struct figure f = {"mean of 1 s",
@@ -311,7 +311,7 @@ static void means_of_a_second_are_deconvolved(void **state)
                                         : 0.005,
                            p95[i / 2],
                            0.95,
-                           is_short ? 4 : 0.15,
+                           is_short ? 4 : 5 * p95[i / 2],
                            is_short ? 3 : 0};
         check(&f);
     }
@@ -354,6 +354,32 @@ static void the_first_windows_edges_are_known(void **state)
     f.p95 = 0.002;
     f.max_width = 0.006;
     check(&f);
+}
+
+/* What all readings share of their clock's error is one unknown, as of a counter. */
+static void means_are_shifted_as_counters_are(void **state)
+{
+    struct figure f = of_a_mean("mean of 100 ms", 0.1, 0.1, 0.5, 0.3);
+    f.p95 = 0.005;
+    f.max_width = 0.015;
+    check(&f);
+}
+
+/* A query and its gap fill the window, so that the readings hardly change: what is not known of the
+ * window matters most. */
+static void a_window_as_long_as_a_cycle_is_learned(void **state)
+{
+    for (int noisy = 0; noisy < 2; noisy++) {
+        struct figure f = of_a_mean("mean, cycles of its window", 1, 0.1, 0.6, 0.4);
+        f.sim.mark_reads = false;
+        f.sim.unstated = true;
+        f.sim.noise = noisy ? 0.2 : 0;
+        f.sim.n_query = 60;
+        f.told_s = 0;
+        f.p95 = 0.04;
+        f.unresolved = 1;
+        check(&f);
+    }
 }
 
 /* Nobody says how long the readings are averaged: it shows in how they follow the marks. */
@@ -451,6 +477,10 @@ static void long_queries_and_slow_meters(void **state)
     f = of_a_mean("mean of 5 s, new every 1 s", 5, 1, 20, 2);
     f.bias = 0.002;
     check(&f);
+    /* Read so often that it looked like a long one, whose middle is joined by lines. */
+    f = of_a_mean("mean of 5 s, new every 1 s", 5, 1, 10, 3);
+    f.p95 = 0.0015;
+    check(&f);
     f = of_a_mean("mean of 4 s, new every 20 ms", 4, 0.02, 20, 2);
     f.bias = 0.002;
     check(&f);
@@ -464,7 +494,7 @@ static void long_queries_and_slow_meters(void **state)
  * that is redrawn every 10 ms can make them. */
 static void powers_of_the_moment_are_cut_at_the_marks(void **state)
 {
-    static const double query_s[] = {2, 1, 0.5, 0.2};
+    static const double query_s[] = {2, 1, 0.5, 0.2}, width[] = {0.11, 0.14, 0.17, 0.23};
     for (int i = 0; i < 8; i++) {
         bool noisy = i % 2;
         struct figure f = {"power of the moment",
@@ -485,7 +515,7 @@ static void powers_of_the_moment_are_cut_at_the_marks(void **state)
                            noisy ? 0.006 : 0.0005,
                            noisy ? 0.09 : 0.0005,
                            0.95,
-                           noisy ? 0.3 : 0.02};
+                           noisy ? width[i / 2] : 0.02};
         check(&f);
     }
 }
@@ -600,6 +630,8 @@ int main(void)
         cmocka_unit_test(wraps_change_nothing),
         cmocka_unit_test(means_of_a_second_are_deconvolved),
         cmocka_unit_test(the_first_windows_edges_are_known),
+        cmocka_unit_test(means_are_shifted_as_counters_are),
+        cmocka_unit_test(a_window_as_long_as_a_cycle_is_learned),
         cmocka_unit_test(a_window_that_is_not_stated_is_learned),
         cmocka_unit_test(a_window_is_learned_from_queries_that_differ),
         cmocka_unit_test(rows_that_are_all_news_may_be_old),
