@@ -203,31 +203,44 @@ static double find_noise(const struct series *s, const struct known_spans *known
     return k > 0 ? lmw_quantile(d, k, 0.75) : 0;
 }
 
-/* The edges nearest to t_ns, and how likely they make each age. */
-static void ask_edges(struct renewal *out, const struct series *s, const struct known_spans *known,
+/* How likely starts and ends, `n` of each, make every age. */
+struct ages {
+    int n[2];
+    double by[2][N_AGE];
+};
+
+/* Of the edges nearest to t_ns. */
+static void ask_edges(struct ages *out, const struct series *s, const struct known_spans *known,
                       int64_t first, int64_t n, int64_t t_ns)
 {
-    double by[N_AGE] = {0}, age, best = -HUGE_VAL;
-    int to = 2 * lmw_spans_after(known, t_ns) + MAX_EDGES / 2, n_edge = 0;
+    int to = 2 * lmw_spans_after(known, t_ns) + MAX_EDGES / 2;
     to = to < 2 * known->n ? to : 2 * known->n;
     int from = to > MAX_EDGES ? to - MAX_EDGES : 0;
     double noise = 3 * find_noise(s, known, first, n, from, to);
+    *out = (struct ages){0};
     for (int e = from; e < to; e++) {
         struct shown x;
         int64_t until_ns, edge_ns = edge_at(known, e, &until_ns);
         if (!look_at_edge(&x, s, first, n, edge_ns, until_ns, noise))
             continue;
-        n_edge++;
-        age = LEAST_S;
+        out->n[e % 2]++;
+        double age = LEAST_S, *by = out->by[e % 2];
         for (int i = 0; i < N_AGE; i++, age *= RATIO)
             by[i] += log(ODD + fmax(0, fmin(x.yes_s, age) - x.not_s) / age);
     }
-    age = LEAST_S;
+}
+
+/* The likeliest age by these, and the greatest that is not clearly less likely. Returns the
+ * logarithm of the likelihood. */
+static double likeliest(struct renewal *out, const double by[N_AGE], int n_edge)
+{
+    double best = -HUGE_VAL, age = LEAST_S;
+    for (int i = 0; i < N_AGE; i++)
+        best = fmax(best, by[i]);
+    *out = (struct renewal){0};
     for (int i = 0; i < N_AGE; i++, age *= RATIO) {
-        if (by[i] > best) {
-            best = by[i];
+        if (by[i] == best)
             out->likely_s = age;
-        }
         if (by[i] >= best - CLEARLY)
             out->most_s = age * RATIO;
     }
@@ -235,6 +248,20 @@ static void ask_edges(struct renewal *out, const struct series *s, const struct 
         out->likely_s = 0;
     if (n_edge < ENOUGH || out->most_s > age / RATIO)
         *out = (struct renewal){.most_s = HUGE_VAL};
+    return best;
+}
+
+/* A sensor is as late at starts as at ends. Where these two clearly disagree power itself takes its
+ * time at one of them, and the other tells of the sensor. */
+static void ask_starts_and_ends(struct renewal *out, const struct ages *a)
+{
+    struct renewal of[2];
+    double both[N_AGE];
+    for (int i = 0; i < N_AGE; i++)
+        both[i] = a->by[0][i] + a->by[1][i];
+    double apart = likeliest(&of[0], a->by[0], a->n[0]) + likeliest(&of[1], a->by[1], a->n[1]);
+    if (likeliest(out, both, a->n[0] + a->n[1]) < apart - CLEARLY)
+        *out = of[of[1].most_s < of[0].most_s];
 }
 
 /* What is stated; else what news and edges tell. */
@@ -242,13 +269,15 @@ void lmw_renewal_learn(struct renewal *out, const struct series *s,
                        const struct known_spans *known, int64_t first, int64_t i)
 {
     struct news c;
+    struct ages ages;
     *out = (struct renewal){.most_s = HUGE_VAL};
     if (s->info.period_ns != LMW_NULL && s->info.period_ns > 0) {
         out->every_s = (double)s->info.period_ns * 1e-9;
         return;
     }
     if (s->grows) { /* what came later tells as well */
-        ask_edges(out, s, known, first, s->n, series_at(s, i)->t_ns);
+        ask_edges(&ages, s, known, first, s->n, series_at(s, i)->t_ns);
+        ask_starts_and_ends(out, &ages);
         i = i + LOOK / 2 < s->n ? i + LOOK / 2 : s->n - 1;
     }
     find_news(&c, s, first, i);
