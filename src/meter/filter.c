@@ -10,7 +10,8 @@
  *
  *     state x = { E, P, mean P of each kind, shift, its rate, E at the start, first token, end }
  *     time:    E += P dt;  var E += q dt;  var P += w dt
- *     mark:    P := mean of its kind + N(0, tau^2); an edge keeps a copy of E
+ *     mark:    P := mean of its kind + N(0, tau^2), at a query's start maybe later; an edge keeps
+ *              a copy of E
  *     update:  e = E + P * shift + noise(resolution, jitter of the update's time)
  *
  * A power reading is an increment too, of the window it is the mean of: E(t) - E(t - window), for
@@ -255,12 +256,14 @@ static double wide_power(const struct ticks *u, double typical_w)
 
 /* What happens next in the pass: a window begins, a tick, a change point; in this order when they
  * happen at once, for a value read at a mark is of what was before it. */
-enum next { NEXT_OPEN, NEXT_TICK, NEXT_POINT };
+enum next { NEXT_OPEN, NEXT_TICK, NEXT_LATE, NEXT_POINT };
 struct pass {
     const struct ticks *u;
     const struct points *p;
     double shift_s, end_s; /* end: of the span */
-    int i_open, i_tick, i_point, i_part;
+    double
+        late_s; /* when the power of late_kind begins, that follows its mark late; or infinite */
+    int late_kind, i_open, i_tick, i_point, i_part;
 };
 
 static enum next pass_next(const struct pass *a, double *t_s)
@@ -269,10 +272,11 @@ static enum next pass_next(const struct pass *a, double *t_s)
     double at[] = {u->window_s > 0 && a->i_open < u->n
                        ? u->v[a->i_open].t_s + a->shift_s - u->window_s
                        : HUGE_VAL,
-                   a->i_tick < u->n ? u->v[a->i_tick].t_s + a->shift_s : HUGE_VAL,
+                   a->i_tick < u->n ? u->v[a->i_tick].t_s + a->shift_s : HUGE_VAL, a->late_s,
                    a->i_point < a->p->n ? a->p->v[a->i_point].t_s : HUGE_VAL};
-    enum next k = at[NEXT_TICK] < at[NEXT_OPEN] ? NEXT_TICK : NEXT_OPEN;
-    k = at[NEXT_POINT] < at[k] ? NEXT_POINT : k;
+    int k = NEXT_OPEN;
+    for (int i = NEXT_TICK; i <= NEXT_POINT; i++)
+        k = at[i] < at[k] ? i : k;
     *t_s = at[k];
     return k;
 }
@@ -314,16 +318,27 @@ static void pass_tick(struct pass *a, struct filter *f, double t_s)
     a->i_tick++;
 }
 
+static void pass_begin(struct pass *a, struct filter *f, int kind, double t_s)
+{
+    filter_begin(f, kind);
+    a->late_s = HUGE_VAL;
+    /* A reading of the moment says nothing of what was before the mark. */
+    for (int i = a->i_tick; a->u->of_moment && i < a->i_open; i++)
+        filter_open(f, i % MAX_OPEN, t_s);
+}
+
 static void pass_point(struct pass *a, struct filter *f, double t_s)
 {
     const struct point *x = &a->p->v[a->i_point++];
     if (x->edge >= 0)
         filter_copy(f, EDGE + x->edge, E);
     a->end_s = x->edge == 2 ? t_s : a->end_s;
-    filter_begin(f, x->kind);
-    /* A reading of the moment says nothing of what was before the mark. */
-    for (int i = a->i_tick; a->u->of_moment && i < a->i_open; i++)
-        filter_open(f, i % MAX_OPEN, t_s);
+    if (f->rise_s > 0 && f->kind == GAP && (x->kind == QUERY || x->kind == DECODE)) {
+        a->late_s = fmin(a->late_s, t_s + f->rise_s);
+        a->late_kind = x->kind;
+    } else {
+        pass_begin(a, f, x->kind, t_s);
+    }
 }
 
 void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points *p,
@@ -331,7 +346,7 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
 {
     bool counts = u->window_s == 0;
     double typical_w = fmax(typical_power(u), 1), now = u->v[0].t_s + shift_s - u->window_s, t;
-    struct pass a = {.u = u, .p = p, .shift_s = shift_s, .end_s = now};
+    struct pass a = {.u = u, .p = p, .shift_s = shift_s, .end_s = now, .late_s = HUGE_VAL};
     f->wide_w = wide_power(u, typical_w);
     filter_init(f, counts ? u->v[0].e_uj : 0, typical_w,
                 shift_sd_s > 0 ? -0.5 * u->shift_max_s - shift_s : 0, shift_sd_s, !counts);
@@ -349,6 +364,8 @@ void lmw_filter_run(struct filter *f, const struct ticks *u, const struct points
             filter_open(f, a.i_open++ % MAX_OPEN, t);
         else if (k == NEXT_TICK)
             pass_tick(&a, f, t);
+        else if (k == NEXT_LATE)
+            pass_begin(&a, f, a.late_kind, t);
         else
             pass_point(&a, f, t);
     }

@@ -23,7 +23,8 @@ struct filter {
     double typical_w; /* in uJ/s, as everything here */
     double wide_w;    /* how far a power may be from that for all that is known before */
     double q_rel, tau_rel, wander;
-    double step; /* of what is read: uJ, or mW of power readings */
+    double rise_s; /* power follows a query's start so much later */
+    double step;   /* of what is read: uJ, or mW of power readings */
     double log_likelihood;
     double end_shift_s; /* the shift at the span's end, by all updates */
     double var_product; /* of readings whose logarithm is not in the likelihood yet */

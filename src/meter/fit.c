@@ -1,7 +1,8 @@
 /* The mark-aware reconstruction: the energy at the edges of a span.
  *
- * points.c gathers the window and filter.c goes over it. What the filter is not told, noise levels
- * and the updates' common shift, is searched for here: those that make the updates likeliest.
+ * points.c gathers the window and filter.c goes over it. What the filter is not told, noise
+ * levels, how late power rises and the updates' common shift, is searched for here: those that
+ * make the updates likeliest.
  *
  * Bounds are 3.3 standard errors, cut to what a counter that never runs backwards allows: E at a
  * mark is not below a value read before it, nor above a value written after it. Memory is a few
@@ -19,9 +20,12 @@
 static const double Z = 3.3;
 static const double CLEARLY = 6; /* e^6 times likelier */
 
-/* ---- noise levels and shift ---- */
+/* ---- noise levels, rise and shift ---- */
 
-enum { N_Q = 15, N_TAU = 5, MAX_MODE = 12 };
+enum { N_Q = 15, N_TAU = 5, N_RISE = 12, SOME_RISE = 3, MUCH_RISE = 7, MAX_MODE = 12 };
+/* So much later than a query's start its power begins, s. */
+static const double rises[N_RISE] = {0,    0.005, 0.01,  0.015, 0.02, 0.03,
+                                     0.04, 0.05,  0.065, 0.08,  0.1,  0.125};
 /* What a trial made of the span. */
 struct mode {
     double likelihood, energy_uj, half_uj;
@@ -34,8 +38,8 @@ struct search {
     double shift_s, shift_sd_s;  /* of the trials; and of the best: */
     double best_shift_s, best_shift_sd_s;
     double gain; /* how much likelier than the best a trial must be */
-    int q, tau;
-    bool tried[N_Q][N_TAU];
+    int q, tau, rise, most_rise;
+    bool tried[N_Q][N_TAU][N_RISE];
     struct mode mode[MAX_MODE]; /* of the shifts that were tried */
     int n_mode;
 };
@@ -49,11 +53,12 @@ static double span_energy(const struct filter *f, double *half_uj)
 }
 
 /* Whether these levels, with the search's shift, are the likeliest so far: then they are kept. */
-static bool try_levels(struct search *s, int q, int tau)
+static bool try_levels(struct search *s, int q, int tau, int rise)
 {
     static const double taus[N_TAU] = {0.003, 0.01, 0.03, 0.1, 0.3};
-    assert(q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU);
-    s->tried[q][tau] = true;
+    assert(q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU && rise >= 0 && rise < N_RISE);
+    s->tried[q][tau][rise] = true;
+    s->trial->rise_s = rises[rise];
     s->trial->q_rel = 1e-6 * (double)(1 << q) / 4;
     s->trial->tau_rel = taus[tau];
     lmw_filter_run(s->trial, s->u, s->p, s->shift_s, s->shift_sd_s);
@@ -68,6 +73,7 @@ static bool try_levels(struct search *s, int q, int tau)
     s->gain = 0;
     s->q = q;
     s->tau = tau;
+    s->rise = rise;
     return true;
 }
 
@@ -76,28 +82,65 @@ static bool try_neighbour(struct search *s, int i)
     static const int step[4][2] = {{1, 0}, {-1, 0}, {0, -1}, {0, 1}};
     int far = s->u->window_s > 0 ? 1 : 2;
     int q = s->q + far * step[i][0], tau = s->tau + step[i][1];
-    return q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU && !s->tried[q][tau] &&
-           try_levels(s, q, tau);
+    return q >= 0 && q < N_Q && tau >= 0 && tau < N_TAU && !s->tried[q][tau][s->rise] &&
+           try_levels(s, q, tau, s->rise);
+}
+
+/* The latest rise that readings of a span so long can tell of: a quarter of it; none, where it is
+ * not known well enough what they are of and when they were made. */
+static int most_rise(const struct ticks *u, double window_error_s, double length_s)
+{
+    double pace_s = (u->v[u->n - 1].t_s - u->v[0].t_s) / (u->n - 1);
+    bool placed = u->window_s == 0 || (!u->of_moment && u->n_part > 0 && window_error_s == 0);
+    int k = 0;
+    if (!placed || length_s < fmax(2 * pace_s, 0.4 * u->window_s))
+        return 0;
+    while (k + 1 < N_RISE && 4 * rises[k + 1] <= length_s)
+        k++;
+    return k;
+}
+
+static bool try_rise(struct search *s, int rise)
+{
+    return rise >= 0 && rise <= s->most_rise && !s->tried[s->q][s->tau][rise] &&
+           try_levels(s, s->q, s->tau, rise);
+}
+
+/* Power may follow the start of a query late, or slowly: where that is clear, how late. Whether
+ * that made the updates likelier. */
+static bool search_rise(struct search *s)
+{
+    s->shift_s = s->best_shift_s;
+    s->shift_sd_s = s->best_shift_sd_s;
+    s->gain = CLEARLY;
+    bool is_better = s->rise == 0 && (try_rise(s, SOME_RISE) || try_rise(s, MUCH_RISE));
+    s->gain = 0;
+    while (s->rise > 0 && (try_rise(s, s->rise + 1) || try_rise(s, s->rise - 1)))
+        is_better = true;
+    return is_better;
 }
 
 /* Uphill from neighbour to neighbour, for a counter's first span and for every span of power
  * readings, whose windows make the levels hard to tell. The level is the source's more than the
  * span's, and spans of a study share most of their updates: where a counter's search has ended
- * once, every further span asks one neighbour, in turn, which follows what changes at a fraction
- * of the cost. */
+ * once, every further span asks one neighbour, in turn, and now and then for a rise, which follows
+ * what changes at a fraction of the cost. */
 static void search_noise(struct search *s, struct noise_level *noise)
 {
     s->shift_s = s->best_shift_s;
     s->shift_sd_s = s->best_shift_sd_s;
-    if (s->u->window_s == 0 && noise->n_span > 0)
+    bool all = s->u->window_s > 0 || noise->n_span == 0;
+    bool ask_rise = all || noise->n_span < 8 || noise->n_span % 8 == 7;
+    if (!all)
         try_neighbour(s, noise->n_span % 4);
-    else
+    if (all || (ask_rise && search_rise(s)))
         while (try_neighbour(s, 0) || try_neighbour(s, 1) || try_neighbour(s, 2) ||
-               try_neighbour(s, 3))
+               try_neighbour(s, 3) || (ask_rise && search_rise(s)))
             continue;
     noise->n_span++;
     noise->q = s->q;
     noise->tau = s->tau;
+    noise->rise = s->most_rise < noise->rise ? noise->rise : s->rise;
 }
 
 static void note_mode(struct search *s, const struct filter *f)
@@ -132,7 +175,7 @@ static void try_shift(struct search *s, double shift_s, double sd_s)
     memset(s->tried, 0, sizeof s->tried);
     s->shift_s = shift_s;
     s->shift_sd_s = sd_s;
-    bool is_best = try_levels(s, s->q, s->tau);
+    bool is_best = try_levels(s, s->q, s->tau, s->rise);
     note_mode(s, is_best ? s->best : s->trial);
 }
 
@@ -164,6 +207,7 @@ static const struct filter *search(struct search *s, struct noise_level *noise)
     s->likelihood = -HUGE_VAL;
     s->q = noise->q;
     s->tau = noise->tau;
+    s->rise = noise->rise < s->most_rise ? noise->rise : s->most_rise;
     search_shift(s);
     search_noise(s, noise);
     if (is_first && s->u->window_s > 0 && s->n_mode > 1) {
@@ -176,22 +220,40 @@ static const struct filter *search(struct search *s, struct noise_level *noise)
     return s->likelihood > -HUGE_VAL ? s->best : NULL;
 }
 
-/* How far the span's energy is off where a window that was learned is off by error_s: what is made
- * of one as much shorter, as noisy and as late as the best is; of longer ones there may be no
- * room. What is in u is gone after that. */
-static double by_shorter_window(struct search *s, struct ticks *u, double error_s)
+/* What the best makes of the span as noisy and as shifted as it is, but for rise and window. */
+static double energy_by_other(struct search *s, const struct ticks *u, double rise_s)
 {
-    double half, is_uj = span_energy(s->best, &half);
-    double window_s = fmax(u->window_s - error_s, u->window_s / 2);
+    double half;
+    s->trial->q_rel = s->best->q_rel;
+    s->trial->tau_rel = s->best->tau_rel;
+    s->trial->rise_s = rise_s;
+    lmw_filter_run(s->trial, u, s->p, s->best_shift_s, s->best_shift_sd_s);
+    return span_energy(s->trial, &half);
+}
+
+/* How far the span's energy is off where power rises earlier or later by a step than it is thought
+ * to, if it is late at all; and as much for its way up, which is taken for a step. */
+static double off_by_rise(struct search *s)
+{
+    double half, is_uj = span_energy(s->best, &half), off = 0;
+    for (int k = -1; k <= 1 && s->rise > 0; k += 2) {
+        if (s->rise + k <= s->most_rise)
+            off += fabs(energy_by_other(s, s->u, rises[s->rise + k]) - is_uj);
+    }
+    return off;
+}
+
+/* Where a window that was learned is off by error_s: what is made of one as much shorter; of
+ * longer ones there may be no room. What is in u is gone after that. */
+static double off_by_window(struct search *s, struct ticks *u, double error_s)
+{
+    double half, window_s = fmax(u->window_s - error_s, u->window_s / 2);
     if (error_s == 0)
         return 0;
     for (int i = 0; i < u->n; i++)
         u->v[i].e_uj *= window_s / u->window_s;
     u->window_s = window_s;
-    s->trial->q_rel = s->best->q_rel;
-    s->trial->tau_rel = s->best->tau_rel;
-    lmw_filter_run(s->trial, u, s->p, s->best_shift_s, s->best_shift_sd_s);
-    return fabs(span_energy(s->trial, &half) - is_uj);
+    return fabs(energy_by_other(s, u, s->best->rise_s) - span_energy(s->best, &half));
 }
 
 /* Cuts E at an edge to what the reads around it allow. */
@@ -272,6 +334,8 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     two[0].step = two[1].step = step;
     two[0].wander = two[1].wander = 2 * u.wander;
     struct search of = {.u = &u, .p = &p, .best = &two[0], .trial = &two[1]};
+    of.most_rise =
+        most_rise(&u, s->window_error_s, (double)(span->end_ns - span->start_ns) * 1e-9);
     const struct filter *f = search(&of, &known->noise[s->index]);
     if (!f)
         return false;
@@ -283,7 +347,7 @@ bool lmw_fit_span(const struct series *s, int64_t first, int64_t n, struct known
     double end = fmin(fmax(f->x[EDGE + 2], lo[1]), hi[1]);
     out->energy_uj = fmax(0, end - start);
     span_energy(f, &half);
-    half = hypot(half, by_shorter_window(&of, &u, s->window_error_s));
+    half = hypot(hypot(half, off_by_rise(&of)), off_by_window(&of, &u, s->window_error_s));
     double lower_uj = out->energy_uj - half, upper_uj = out->energy_uj + half;
     widen_to_modes(&of, &lower_uj, &upper_uj);
     if (u.window_s == 0) {

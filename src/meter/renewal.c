@@ -251,8 +251,8 @@ static double likeliest(struct renewal *out, const double by[N_AGE], int n_edge)
     return best;
 }
 
-/* A sensor is as late at starts as at ends. Where these two clearly disagree power itself takes its
- * time at one of them, and the other tells of the sensor. */
+/* A sensor is as late at starts as at ends. Where these two clearly disagree power itself takes
+ * its time at one of them, and the other tells of the sensor. */
 static void ask_starts_and_ends(struct renewal *out, const struct ages *a)
 {
     struct renewal of[2];

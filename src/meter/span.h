@@ -6,8 +6,8 @@
 
 /* How noisy a series has shown to be: where the search for the next span's level begins. */
 struct noise_level {
-    int q, tau;      /* steps of fit.c */
-    unsigned n_span; /* that have been searched for */
+    int q, tau, rise; /* steps of fit.c */
+    unsigned n_span;  /* that have been searched for */
 };
 /* What the readings of a power source are the mean of, as far as it could be learned (lag.c). */
 struct lag_window {

@@ -67,6 +67,7 @@ int lmw_series_parse_csv(struct series *s, lmw_str text, struct lmw_err *err)
 struct lmw_trace {
     struct series series;
     struct known_spans known;
+    int n_learned; /* from so many spans */
 };
 
 int lmw_trace_open(struct lmw_trace **out, const struct lmw_source_info *info, struct lmw_err *err)
@@ -117,10 +118,27 @@ int lmw_trace_announce(struct lmw_trace *t, const struct lmw_span *span, struct 
     return rc < 0 ? rc : lmw_spans_add(&t->known, span, err);
 }
 
+/* How noisy a log is, and how late power rises, is learned from span to span: so some all over it
+ * are asked for first. */
+static void learn_levels(struct lmw_trace *t)
+{
+    enum { ASK = 8 };
+    struct lmw_energy unused;
+    int n = t->known.n;
+    if (n <= 2 * t->n_learned)
+        return;
+    t->n_learned = n;
+    for (int64_t k = 0; k < ASK; k++)
+        lmw_span_energy(&t->series, t->series.n, true, &t->known, &t->known.v[k * n / ASK],
+                        &unused);
+}
+
 int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_energy *out,
                    struct lmw_err *err)
 {
     int rc = lmw_trace_announce(t, span, err);
+    if (rc == LMW_OK)
+        learn_levels(t);
     if (rc == LMW_OK)
         lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
     return rc;
@@ -131,6 +149,8 @@ static int energy_of(void *arg, const struct lmw_span *span, struct lmw_energy *
 {
     struct lmw_trace *t = arg;
     int rc = lmw_span_check(span, err);
+    if (rc == LMW_OK)
+        learn_levels(t);
     if (rc == LMW_OK)
         lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
     return rc;

@@ -22,6 +22,7 @@ struct sim {
     double spread; /* lengths vary by this fraction, uniformly */
     double noise;  /* of power, uniform +- this fraction, every 10 ms */
     double vary;   /* of each query's power */
+    double rise_s; /* a query's power rises from idle_w for so long */
     int n_query;
     /* who looks */
     double period_s, jitter_s; /* the counter's updates, and how irregular they are (uniform) */
@@ -108,7 +109,10 @@ static void sim_draw(struct sim *s)
             s->span[i].first_ns = (int64_t)(s->t[s->n - 1] * 1e9);
             s->true_prefill_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
         }
-        sim_phase(s, &r, len - s->prefill_s, s->query_w * as);
+        for (int k = 0; s->rise_s > 0 && k < 20; k++)
+            sim_push(s, s->rise_s / 20,
+                     s->idle_w + (s->query_w * as - s->idle_w) * (k + 0.5) / 20);
+        sim_phase(s, &r, len - s->prefill_s - s->rise_s, s->query_w * as);
         s->span[i].end_ns = (int64_t)(s->t[s->n - 1] * 1e9);
         s->true_uj[i] = (s->e[s->n - 1] - e0) * 1e6;
         sim_phase(s, &r, sim_spread(&r, s->gap_s, s->spread), s->idle_w);
