@@ -118,8 +118,27 @@ int lmw_trace_announce(struct lmw_trace *t, const struct lmw_span *span, struct 
     return rc < 0 ? rc : lmw_spans_add(&t->known, span, err);
 }
 
-/* How noisy a log is, and how late power rises, is learned from span to span: so some all over it
- * are asked for first. */
+int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_energy *out,
+                   struct lmw_err *err)
+{
+    int rc = lmw_trace_announce(t, span, err);
+    if (rc == LMW_OK)
+        lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
+    return rc;
+}
+
+static int energy_of(void *arg, const struct lmw_span *span, struct lmw_energy *out,
+                     struct lmw_err *err)
+{
+    struct lmw_trace *t = arg;
+    int rc = lmw_span_check(span, err);
+    if (rc == LMW_OK)
+        lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
+    return rc;
+}
+
+/* How noisy a log is, and how late power rises, is learned from span to span: where many are asked
+ * for at once, some all over it come first. */
 static void learn_levels(struct lmw_trace *t)
 {
     enum { ASK = 8 };
@@ -133,36 +152,16 @@ static void learn_levels(struct lmw_trace *t)
                         &unused);
 }
 
-int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_energy *out,
-                   struct lmw_err *err)
-{
-    int rc = lmw_trace_announce(t, span, err);
-    if (rc == LMW_OK)
-        learn_levels(t);
-    if (rc == LMW_OK)
-        lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
-    return rc;
-}
-
-static int energy_of(void *arg, const struct lmw_span *span, struct lmw_energy *out,
-                     struct lmw_err *err)
-{
-    struct lmw_trace *t = arg;
-    int rc = lmw_span_check(span, err);
-    if (rc == LMW_OK)
-        learn_levels(t);
-    if (rc == LMW_OK)
-        lmw_span_energy(&t->series, t->series.n, true, &t->known, span, out);
-    return rc;
-}
-
 int lmw_trace_share(struct lmw_trace *t, const struct lmw_span *spans, const double *tokens, int n,
                     struct lmw_energy *out, struct lmw_err *err)
 {
     int rc = LMW_OK;
     for (int i = 0; i < n && rc == LMW_OK; i++)
         rc = lmw_trace_announce(t, &spans[i], err);
-    return rc < 0 ? rc : lmw_share(energy_of, t, spans, tokens, n, out, err);
+    if (rc < 0)
+        return rc;
+    learn_levels(t);
+    return lmw_share(energy_of, t, spans, tokens, n, out, err);
 }
 
 int64_t lmw_trace_n(const struct lmw_trace *t)

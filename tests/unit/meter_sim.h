@@ -236,8 +236,8 @@ struct sim_score {
     int n_valid;
 };
 
-/* Attributes every query of the log; out[n_query]. period_s: what the meter is told; 0:
- * nothing. */
+/* Attributes every query of the log; out[n_query]. Logs that are read at marks one by one, as a
+ * live meter does; others at once. period_s: what the meter is told; 0: nothing. */
 static int sim_ask(struct sim *s, double period_s, struct sim_answer *out, struct lmw_err *err)
 {
     struct lmw_source_info info = {.name = "sim", .wrap_uj = s->wrap_uj, .resolution_uj = 1};
@@ -253,19 +253,22 @@ static int sim_ask(struct sim *s, double period_s, struct sim_answer *out, struc
     int rc = lmw_trace_open(&t, &info, err);
     if (rc == LMW_OK)
         rc = lmw_trace_csv(t, (lmw_str){log.ptr, log.len}, err);
+    struct lmw_energy *x = calloc((size_t)s->n_query, sizeof *x);
     for (int i = 0; i < s->n_query && rc == LMW_OK; i++)
         rc = lmw_trace_announce(t, &s->span[i], err);
+    if (rc == LMW_OK && !s->mark_reads)
+        rc = lmw_trace_share(t, s->span, NULL, s->n_query, x, err);
     for (int i = 0; i < s->n_query && rc == LMW_OK; i++) {
-        struct lmw_energy x;
-        if ((rc = lmw_trace_span(t, &s->span[i], &x, err)) < 0)
+        if (s->mark_reads && (rc = lmw_trace_span(t, &s->span[i], &x[i], err)) < 0)
             break;
-        out[i] = (struct sim_answer){.uj = (double)x.energy_uj,
-                                     .lower_uj = (double)x.lower_uj,
-                                     .upper_uj = (double)x.upper_uj,
+        out[i] = (struct sim_answer){.uj = (double)x[i].energy_uj,
+                                     .lower_uj = (double)x[i].lower_uj,
+                                     .upper_uj = (double)x[i].upper_uj,
                                      .true_uj = s->true_uj[i],
-                                     .valid = x.valid};
-        memcpy(out[i].reason, x.reason, sizeof out[i].reason);
+                                     .valid = x[i].valid};
+        memcpy(out[i].reason, x[i].reason, sizeof out[i].reason);
     }
+    free(x);
     lmw_trace_close(t);
     lmw_buf_free(&log);
     sim_free(s);
