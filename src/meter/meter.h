@@ -208,7 +208,8 @@ int lmw_trace_span(struct lmw_trace *t, const struct lmw_span *span, struct lmw_
 /* Joules of n spans of which some may overlap, out[n]: what the device used while several ran is
  * shared among those active at each moment, by their tokens over their durations, or evenly where
  * tokens is NULL. Shares of spans that overlap sum to the device's energy; their method is
- * "shared". A span that overlaps no other has what lmw_trace_span() says. */
+ * "shared". A span that overlaps no other has what lmw_trace_span() says, for a log whose noise was
+ * learned from spans all over it before. */
 int lmw_trace_share(struct lmw_trace *t, const struct lmw_span *spans, const double *tokens, int n,
                     struct lmw_energy *out, struct lmw_err *err);
 /* Sample i of lmw_trace_n(): false when it carries no value. */
