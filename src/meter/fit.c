@@ -86,14 +86,17 @@ static bool try_neighbour(struct search *s, int i)
            try_levels(s, q, tau, s->rise);
 }
 
-/* The latest rise that readings of a span so long can tell of: a quarter of it; none, where it is
- * not known well enough what they are of and when they were made. */
+/* The latest rise that readings of a span so long can tell of: a quarter of it. None, where it is
+ * not known well what they are of and when they were made. */
 static int most_rise(const struct ticks *u, double window_error_s, double length_s)
 {
-    double pace_s = (u->v[u->n - 1].t_s - u->v[0].t_s) / (u->n - 1);
-    bool placed = u->window_s == 0 || (!u->of_moment && u->n_part > 0 && window_error_s == 0);
+    const double sure_s = 0.003;
+    double pace_s = (u->v[u->n - 1].t_s - u->v[0].t_s) / (u->n - 1), sd_s = 0;
     int k = 0;
-    if (!placed || length_s < fmax(2 * pace_s, 0.4 * u->window_s))
+    for (int i = 0; i < u->n; i++)
+        sd_s += u->v[i].sd_s / u->n;
+    if (u->of_moment || u->shift_max_s > 0 || window_error_s > 0 || sd_s > sure_s ||
+        length_s < fmax(2 * pace_s, 0.4 * u->window_s))
         return 0;
     while (k + 1 < N_RISE && 4 * rises[k + 1] <= length_s)
         k++;
@@ -112,7 +115,7 @@ static bool search_rise(struct search *s)
 {
     s->shift_s = s->best_shift_s;
     s->shift_sd_s = s->best_shift_sd_s;
-    s->gain = CLEARLY;
+    s->gain = 2 * CLEARLY;
     bool is_better = s->rise == 0 && (try_rise(s, SOME_RISE) || try_rise(s, MUCH_RISE));
     s->gain = 0;
     while (s->rise > 0 && (try_rise(s, s->rise + 1) || try_rise(s, s->rise - 1)))
