@@ -251,16 +251,16 @@ static double likeliest(struct renewal *out, const double by[N_AGE], int n_edge)
     return best;
 }
 
-/* A sensor is as late at starts as at ends. Where these two clearly disagree power itself takes
- * its time at one of them, and the other tells of the sensor. */
-static void ask_starts_and_ends(struct renewal *out, const struct ages *a)
+/* A sensor is as late at starts as at ends. Where these two clearly disagree on one of the moment,
+ * power itself takes its time at one of them, and the other tells of the sensor. */
+static void ask_starts_and_ends(struct renewal *out, const struct ages *a, bool of_moment)
 {
     struct renewal of[2];
     double both[N_AGE];
     for (int i = 0; i < N_AGE; i++)
         both[i] = a->by[0][i] + a->by[1][i];
     double apart = likeliest(&of[0], a->by[0], a->n[0]) + likeliest(&of[1], a->by[1], a->n[1]);
-    if (likeliest(out, both, a->n[0] + a->n[1]) < apart - CLEARLY)
+    if (likeliest(out, both, a->n[0] + a->n[1]) < apart - CLEARLY && of_moment)
         *out = of[of[1].most_s < of[0].most_s];
 }
 
@@ -277,7 +277,7 @@ void lmw_renewal_learn(struct renewal *out, const struct series *s,
     }
     if (s->grows) { /* what came later tells as well */
         ask_edges(&ages, s, known, first, s->n, series_at(s, i)->t_ns);
-        ask_starts_and_ends(out, &ages);
+        ask_starts_and_ends(out, &ages, s->info.window_ns == 0);
         i = i + LOOK / 2 < s->n ? i + LOOK / 2 : s->n - 1;
     }
     find_news(&c, s, first, i);
