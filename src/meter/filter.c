@@ -261,8 +261,7 @@ struct pass {
     const struct ticks *u;
     const struct points *p;
     double shift_s, end_s; /* end: of the span */
-    double
-        late_s; /* when the power of late_kind begins, that follows its mark late; or infinite */
+    double late_s; /* when power follows a start that was passed, as late_kind; or infinite */
     int late_kind, i_open, i_tick, i_point, i_part;
 };
 

@@ -17,9 +17,9 @@
  *
  * W is sought on a grid of ratio 1.06 from 10 ms (the moment) to 8 s, fine enough to tell windows
  * that leave the same part of a cycle over; then, where one suits better than its neighbours,
- * between these. A value counts once, when it was made (tick.c); what is not known of that is part
- * of W's error, and where it may be up to a row's time old each W is given the age that suits it
- * best.
+ * between these; and about the best together with the readings' age, for a window that is longer
+ * looks like one that ended earlier. A value counts once, when it was made (tick.c); where it may be
+ * up to a row's time old each W is given the age that suits it best, and is the less certain.
  *
  * A mean may forget slowly instead: the share is then of exp(-age / constant). It is taken where
  * it leaves clearly less than every W.
@@ -500,7 +500,7 @@ static void search(struct lag *l, int n_span, struct lag_window *out)
     l->memory_s = memory_s;
     out->error_s = moment ? 0 : (hi_s - lo_s + l->made_sd_s) / 2;
     if (!moment && l->max_age_s == 0)
-        out->error_s = refine(l, 1.75 * l->made_sd_s, alike, &best_s);
+        out->error_s = refine(l, TICK_SURE * l->made_sd_s, alike, &best_s);
     if (!moment)
         search_forgetting(l, least, alike, out);
     out->sure = out->forget_s > 0 ||

@@ -13,7 +13,7 @@
 
 #include "base/record.h"
 
-enum { PAST = 40, PAST_READINGS = 64, NEAR = 32, MAX_READS = 4096 };
+enum { PAST = 40, PAST_READINGS = 64, PAST_MOMENTS = 160, NEAR = 32, MAX_READS = 4096 };
 
 /* ---- change points ---- */
 
@@ -137,16 +137,19 @@ static bool is_news(const struct series *s, int64_t i, int64_t beside, double re
 }
 
 /* Of power readings: PAST_READINGS of them and some windows before the span, NEAR and a window
- * after it, but no more than there is room for. */
+ * after it, but no more than there is room for. More of those of the moment, of which each tells
+ * little: what a query was between them its kind's mean must say. */
 static struct range find_readings(const struct series *s, int64_t first, int64_t n,
                                   const struct lmw_span *span, double renewal_s)
 {
     enum { MANY = MAX_TICKS / 4 };
+    int past = s->info.window_ns == 0 ? PAST_MOMENTS : PAST_READINGS;
+    int many = past > MANY ? past : MANY;
     int64_t window_ns = s->info.window_ns > 0 ? s->info.window_ns : 0, news_ns = span->start_ns;
     int64_t at = lmw_series_upper(s, first, n, span->start_ns) - 1, from = at < first ? first : at;
-    for (int k = 0; from > first && !(series_at(s, from)->flags & S_BROKEN) && k < MANY;) {
+    for (int k = 0; from > first && !(series_at(s, from)->flags & S_BROKEN) && k < many;) {
         if (at - from > MAX_READS ||
-            (k >= PAST_READINGS && series_at(s, from)->t_ns < span->start_ns - 3 * window_ns))
+            (k >= past && series_at(s, from)->t_ns < span->start_ns - 3 * window_ns))
             break;
         k += is_news(s, from - 1, from, renewal_s, &news_ns);
         from--;
