@@ -123,16 +123,17 @@ static bool search_rise(struct search *s)
     return is_better;
 }
 
-/* Uphill from neighbour to neighbour, for a source's first span and for every span of means, whose
- * windows make the levels hard to tell. The level is the source's more than the span's, and spans
- * of a study share most of their updates: where a search has ended once, every further span asks
- * one neighbour, in turn, and now and then for a rise, which follows what changes at a fraction of
- * the cost. */
+/* Uphill from neighbour to neighbour, for a source's first span (some, of readings of the moment)
+ * and for every span of means, whose windows make the levels hard to tell. The level is the
+ * source's more than the span's, and spans of a study share most of their updates: where a search
+ * has ended once, every further span asks one neighbour, in turn, and now and then for a rise,
+ * which follows what changes at a fraction of the cost. */
 static void search_noise(struct search *s, struct noise_level *noise)
 {
     s->shift_s = s->best_shift_s;
     s->shift_sd_s = s->best_shift_sd_s;
-    bool all = (s->u->window_s > 0 && !s->u->of_moment) || noise->n_span == 0;
+    bool means = s->u->window_s > 0 && !s->u->of_moment;
+    bool all = means || noise->n_span < (s->u->of_moment ? 64 : 1);
     bool ask_rise = all || noise->n_span < 8 || noise->n_span % 8 == 7;
     if (!all)
         try_neighbour(s, noise->n_span % 4);
